@@ -55,6 +55,7 @@ mod root_copy;
 mod seeded;
 mod several_actions;
 mod siege;
+mod status;
 mod story;
 mod tidy;
 mod torture;

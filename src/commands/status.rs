@@ -3,7 +3,7 @@
 use super::ask::Asking;
 use super::failure::CommandFailure;
 use super::output::{TextColumn, count, number, table, time};
-use crate::control::{ControlReply, Request, Status};
+use crate::control::{ControlReply, Request, Status, UnderwayStatus};
 use crate::resolve::{AnchorStatus, KeyState};
 use crate::store::Flushing;
 use crate::update::{ListState, TrialState};
@@ -59,6 +59,10 @@ fn describe(status: &Status) -> String {
             format!("serial {}, {state} {}", copy.serial, time(copy.until)),
         ));
     }
+    rows.extend(status.underway.iter().map(|work| {
+        let UnderwayStatus { what, for_s } = work;
+        ("AT WORK", format!("{what}, for {}", span(*for_s)))
+    }));
     if !status.waiting.is_empty() {
         let keys = status.waiting.join(", ");
         rows.push(("WAITS", format!("for a restart, to be in force: {keys}")));
@@ -324,6 +328,7 @@ memory     40 of at most 513 MiB
 cache      10 answers, 1.5 of 256 MiB; 99.5 % hits, 2 stale, 1 renewed
 counts     written to disk 1970-01-01T00:00:10Z
 root copy  serial 2026010100, holds until 1970-01-01T00:01:00Z
+AT WORK    list example is read again, for 3 s
 WAITS      for a restart, to be in force: listen.threads
 anchor     . 20326 revoked since 1970-01-01T00:01:00Z, for 1 d 0 h more
 anchor     . 38696 valid since 1970-01-01T00:01:00Z
@@ -438,6 +443,10 @@ refused 1970-01-01T00:01:00Z: l.txt: list example: has no entry
                 .map(str::to_owned)
                 .into(),
             waiting: vec!["listen.threads".to_owned()],
+            underway: vec![UnderwayStatus {
+                what: "list example is read again".to_owned(),
+                for_s: 3,
+            }],
             lists: vec![list()],
             questions: questions(),
             memory: MemoryStatus {

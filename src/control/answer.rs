@@ -10,6 +10,7 @@ use super::protocol::{
     CacheStatus, ControlReply, Flushed, GroupAnswer, ListStatus, MemoryStatus, Questions, Reloaded,
     Request, RootCopyStatus, Status, UpstreamStatus, Why,
 };
+use super::underway::{Underway, Work};
 use crate::cache::Flush;
 use crate::clock::monotonic;
 use crate::count::{Board, Event};
@@ -34,6 +35,8 @@ pub struct ServerParts {
     pub health: Health,
     /// Cache and resolver.
     pub resolution: Box<dyn Resolution>,
+    /// Knows what takes its time.
+    pub underway: Underway,
     /// When the program started.
     pub started: Instant,
 }
@@ -90,6 +93,7 @@ impl Resolution for NothingResolved {
 impl ServerParts {
     /// Fulfil one request; a reload takes its time.
     pub(super) fn answer(&self, request: &Request) -> ControlReply {
+        let _work = self.begin(request);
         match request {
             Request::Status => ControlReply::Status(Box::new(self.status())),
             Request::Reload {
@@ -145,6 +149,21 @@ impl ServerParts {
         }
     }
 
+    /// Lets others see what a request does that takes its time. A reload of everything tells of
+    /// itself.
+    fn begin(&self, request: &Request) -> Option<Work> {
+        let what = match request {
+            Request::Reload {
+                list: Some(list), ..
+            } => format!("list {list} is read again"),
+            Request::Override { list, .. } => format!("an override of list {list}"),
+            Request::Rollback { list, .. } => format!("a rollback of list {list}"),
+            Request::Remove { .. } => "a removal".to_owned(),
+            _ => return None,
+        };
+        Some(self.underway.begin(what))
+    }
+
     fn status(&self) -> Status {
         let tally = self.board.sum();
         let facts = self.facts.load();
@@ -170,6 +189,7 @@ impl ServerParts {
             generation: self.updater.live().load().generation(),
             doors: facts.doors.clone(),
             waiting: facts.waiting.clone(),
+            underway: self.underway.show(),
             lists: lists.collect(),
             questions: Questions {
                 total: tally.questions(),
@@ -198,6 +218,7 @@ impl ServerParts {
 
     /// The configuration and all lists, as it says.
     fn reload_all(&self, dry_run: bool) -> ControlReply {
+        let _work = self.underway.begin_reload();
         let turn = if dry_run {
             ReloadTurn::DryRun
         } else {

@@ -6,6 +6,7 @@ mod client;
 mod facts;
 mod protocol;
 mod server;
+mod underway;
 
 pub use answer::{NothingResolved, Resolution, ServerParts};
 pub use client::{AskFault, ask};
@@ -13,6 +14,7 @@ pub use facts::{Configuration, Facts, ReloadTurn};
 pub use protocol::{
     CacheStatus, ConfigReload, ControlReply, EntryPlace, Flushed, GroupAnswer, GroupVerdict,
     ListStatus, MemoryStatus, OtherList, Questions, Reloaded, Request, RootCopyStatus, Status,
-    UpstreamStatus, Why,
+    UnderwayStatus, UpstreamStatus, Why,
 };
 pub use server::{BindRefusal, ControlServer, Socket};
+pub use underway::{Underway, Work};

@@ -102,7 +102,7 @@ pub enum ControlReply {
 }
 
 /// How everything stands.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Status {
     /// The program's version.
     pub version: String,
@@ -117,6 +117,9 @@ pub struct Status {
     /// Keys of the configuration that wait for the next start.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waiting: Vec<String>,
+    /// What takes its time now, the oldest first: the start, a reload, a change of a list.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub underway: Vec<UnderwayStatus>,
     /// The lists in the order of the configuration.
     pub lists: Vec<ListStatus>,
     /// Questions since the start.
@@ -143,6 +146,15 @@ pub struct Status {
     /// Who cosigns the audit log, in the order of the configuration.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub witnesses: Vec<WitnessStanding>,
+}
+
+/// One thing that takes its time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnderwayStatus {
+    /// What it is, such as "the lists are read".
+    pub what: String,
+    /// For so many seconds so far.
+    pub for_s: u64,
 }
 
 /// How one list stands.

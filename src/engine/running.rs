@@ -21,7 +21,7 @@ use super::resolver::resolve_settings;
 use super::{StartError, anchors};
 use crate::clock::{self, UnixSeconds};
 use crate::config::{Config, LogLevel, Problem};
-use crate::control::{ControlServer, Facts, ServerParts};
+use crate::control::{ControlServer, Facts, ServerParts, Underway};
 use crate::count::Board;
 use crate::query::Answering;
 use crate::resolve;
@@ -48,6 +48,7 @@ pub struct Engine {
     pub(super) current: Arc<Current>,
     pub(super) facts: Arc<ArcSwap<Facts>>,
     pub(super) health: Health,
+    pub(super) underway: Underway,
     started: Instant,
     started_at: UnixSeconds,
     /// Changed by one at a time; nothing once it has stopped.
@@ -107,6 +108,7 @@ impl Engine {
             config,
             runtime,
             control,
+            underway,
             journal,
             promises,
             updater,
@@ -115,6 +117,7 @@ impl Engine {
             started,
         } = opened;
         let _inside = runtime.enter();
+        let work = underway.begin("the doors and the store are opened");
         let board = Arc::new(Board::new(config.lists().len()));
         board.count_entries(entry_tallies(&config));
         let (answering, due) = put_together(&config, updater.live(), &board)?;
@@ -148,6 +151,7 @@ impl Engine {
             promises,
             board,
             current,
+            underway,
             started,
             started_at: clock::wall_s(),
             parts: Mutex::default(),
@@ -174,17 +178,13 @@ impl Engine {
         };
         engine.tell(&parts, witnesses, Vec::new());
         *engine.parts() = Some(parts);
-        let server = control.serve(engine.control_parts());
-        match server {
-            Ok(server) => {
-                if let Some(parts) = &mut *engine.parts() {
-                    parts.control = Some(server);
-                    parts.proofs.begin(&engine.updater, &parts.doors.udp());
-                }
-                Ok(engine)
-            }
-            Err(error) => engine.stop().and(Err(error.into())),
+        control.replace(engine.control_parts());
+        drop(work);
+        if let Some(parts) = &mut *engine.parts() {
+            parts.control = Some(control);
+            parts.proofs.begin(&engine.updater, &parts.doors.udp());
         }
+        Ok(engine)
     }
 
     /// What could not be had before is looked for again, and what changed by itself is seen.
@@ -206,6 +206,11 @@ impl Engine {
         &self.updater
     }
 
+    /// What takes its time, for the operator.
+    pub const fn underway(&self) -> &Underway {
+        &self.underway
+    }
+
     /// The open doors, like "udp 127.0.0.1:5300".
     pub fn doors(&self) -> Vec<String> {
         self.facts.load().doors.clone()
@@ -221,11 +226,11 @@ impl Engine {
         let Some(mut parts) = self.parts().take() else {
             return Ok(());
         };
-        drop((
-            parts.control.take(),
-            parts.looking.take(),
-            parts.push.take(),
-        ));
+        // The control socket goes last, so that a stop that takes long says what it waits for.
+        let work = self
+            .underway
+            .begin("the program stops: what was asked is answered, the last counts are written");
+        drop((parts.looking.take(), parts.push.take()));
         self.runtime.block_on(async {
             parts.doors.close().await;
             for closing in parts.closing {
@@ -233,6 +238,7 @@ impl Engine {
             }
         });
         parts.keeper.stop()?;
+        drop(work);
         Ok(())
     }
 
@@ -297,6 +303,7 @@ impl Engine {
             board: Arc::clone(&self.board),
             health: self.health.clone(),
             resolution: Box::new(LiveResolution(Arc::clone(&self.current))),
+            underway: self.underway.clone(),
             started: self.started,
         }
     }
