@@ -3,7 +3,7 @@
 use super::ask::Asking;
 use super::failure::CommandFailure;
 use super::output::{TextColumn, count, number, table, time};
-use crate::control::{ControlReply, Request, Status, UnderwayStatus};
+use crate::control::{ControlReply, Request, Status, UnderwayStatus, UpstreamStatus};
 use crate::resolve::{AnchorStatus, KeyState};
 use crate::store::Flushing;
 use crate::update::{ListState, TrialState};
@@ -45,19 +45,32 @@ fn describe(status: &Status) -> String {
         ("cache", describe_cache(status)),
         ("counts", describe_counts(&status.counts)),
     ];
+    rows.extend(describe_upkeep(status));
+    rows.extend(status.upstreams.iter().map(describe_upstream));
+    rows.extend(status.witnesses.iter().flat_map(describe_witness));
+    let mut text: String = rows
+        .into_iter()
+        .map(|(label, words)| format!("{label:<9}  {words}\n"))
+        .collect();
+    text.push('\n');
+    text.push_str(&describe_lists(status));
+    text
+}
+
+/// What somebody must see to, wait for, or know the end of.
+fn describe_upkeep(status: &Status) -> Vec<(&'static str, String)> {
     let alarms = [&status.counts.restored, &status.counts.clock];
-    rows.extend(
-        alarms
-            .into_iter()
-            .flatten()
-            .map(|alarm| ("ALARM", alarm.clone())),
-    );
+    let alarms = alarms.into_iter().flatten();
+    let mut rows: Vec<_> = alarms.map(|alarm| ("ALARM", alarm.clone())).collect();
     if let Some(copy) = &status.root_copy {
         let state = if copy.holds { "holds until" } else { "ran out" };
         rows.push((
             "root copy",
             format!("serial {}, {state} {}", copy.serial, time(copy.until)),
         ));
+    }
+    if let Some(until) = status.certificate_until {
+        rows.push(("TLS", format!("certificate valid until {}", time(until))));
     }
     rows.extend(status.underway.iter().map(|work| {
         let UnderwayStatus { what, for_s } = work;
@@ -75,30 +88,19 @@ fn describe(status: &Status) -> String {
             format!("{} refused", count(rebindings, "answer")),
         ));
     }
-    for upstream in &status.upstreams {
-        let state = if upstream.is_up { "up" } else { "passed over" };
-        let zone = upstream
-            .zone
-            .as_ref()
-            .map_or_else(String::new, |zone| format!(" for {zone}"));
-        rows.push((
-            "upstream",
-            format!(
-                "{} {state}{zone}, asked {}, failed {}",
-                upstream.address,
-                number(upstream.asked),
-                number(upstream.failed)
-            ),
-        ));
-    }
-    rows.extend(status.witnesses.iter().flat_map(describe_witness));
-    let mut text: String = rows
-        .into_iter()
-        .map(|(label, words)| format!("{label:<9}  {words}\n"))
-        .collect();
-    text.push('\n');
-    text.push_str(&describe_lists(status));
-    text
+    rows
+}
+
+fn describe_upstream(upstream: &UpstreamStatus) -> (&'static str, String) {
+    let state = if upstream.is_up { "up" } else { "passed over" };
+    let zone = upstream.zone.as_ref();
+    let zone = zone.map_or_else(String::new, |zone| format!(" for {zone}"));
+    let (asked, failed) = (number(upstream.asked), number(upstream.failed));
+    let words = format!(
+        "{} {state}{zone}, asked {asked}, failed {failed}",
+        upstream.address
+    );
+    ("upstream", words)
 }
 
 /// A key by its tag, and how it stands.
@@ -302,7 +304,7 @@ fn describe_deadline(state: &ListState) -> Option<String> {
 }
 
 /// A span of time in its two largest units.
-fn span(seconds: u64) -> String {
+pub(super) fn span(seconds: u64) -> String {
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
     match (days, hours, minutes) {
         (0, 0, 0) => format!("{seconds} s"),
@@ -315,9 +317,7 @@ fn span(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::{
-        CacheStatus, ListStatus, MemoryStatus, Questions, RootCopyStatus, UpstreamStatus,
-    };
+    use crate::control::{CacheStatus, ListStatus, MemoryStatus, Questions, RootCopyStatus};
     use crate::update::{LastRefusal, ListState};
 
     const SCREEN: &str = "\
@@ -328,6 +328,7 @@ memory     40 of at most 513 MiB
 cache      10 answers, 1.5 of 256 MiB; 99.5 % hits, 2 stale, 1 renewed
 counts     written to disk 1970-01-01T00:00:10Z
 root copy  serial 2026010100, holds until 1970-01-01T00:01:00Z
+TLS        certificate valid until 1970-01-01T00:01:00Z
 AT WORK    list example is read again, for 3 s
 WAITS      for a restart, to be in force: listen.threads
 anchor     . 20326 revoked since 1970-01-01T00:01:00Z, for 1 d 0 h more
@@ -392,6 +393,7 @@ refused 1970-01-01T00:01:00Z: l.txt: list example: has no entry
         Questions {
             total: 1005,
             ended: ended.map(|(way, count)| (way.to_owned(), count)).into(),
+            ..Questions::default()
         }
     }
 
@@ -443,6 +445,7 @@ refused 1970-01-01T00:01:00Z: l.txt: list example: has no entry
                 .map(str::to_owned)
                 .into(),
             waiting: vec!["listen.threads".to_owned()],
+            certificate_until: Some(60),
             underway: vec![UnderwayStatus {
                 what: "list example is read again".to_owned(),
                 for_s: 3,

@@ -7,16 +7,17 @@ use arc_swap::ArcSwap;
 
 use super::facts::{Configuration, Facts, ReloadTurn};
 use super::protocol::{
-    CacheStatus, ControlReply, Flushed, GroupAnswer, ListStatus, MemoryStatus, Questions, Reloaded,
-    Request, RootCopyStatus, Status, UpstreamStatus, Why,
+    CacheStatus, ControlReply, Flushed, GroupAnswer, LatencyBucket, ListStatus, MemoryStatus,
+    Questions, Reloaded, Request, RootCopyStatus, Status, UpstreamStatus, Why,
 };
 use super::underway::{Underway, Work};
 use crate::cache::Flush;
 use crate::clock::monotonic;
-use crate::count::{Board, Event};
+use crate::count::{Board, Door, Event, LATENCY_BOUNDS_US, Tally};
 use crate::list::ListIndex;
 use crate::list::guard::Code;
 use crate::name::{Name, SuffixHashes};
+use crate::process;
 use crate::resolve::AnchorStatus;
 use crate::store::Health;
 use crate::update::{ListOutcome, Origin, Updater, Way, Which};
@@ -40,9 +41,6 @@ pub struct ServerParts {
     /// When the program started.
     pub started: Instant,
 }
-
-/// A page of memory, on the machines that we run on.
-const PAGE_OCTETS: u64 = 4096;
 
 /// What the control socket asks of the cache and the resolver.
 pub trait Resolution: Send + Sync {
@@ -189,17 +187,12 @@ impl ServerParts {
             generation: self.updater.live().load().generation(),
             doors: facts.doors.clone(),
             waiting: facts.waiting.clone(),
+            certificate_until: facts.certificate_until,
             underway: self.underway.show(),
             lists: lists.collect(),
-            questions: Questions {
-                total: tally.questions(),
-                ended: Event::ALL
-                    .into_iter()
-                    .map(|event| (event.name().to_owned(), tally.event(event)))
-                    .collect(),
-            },
+            questions: questions(&tally),
             memory: MemoryStatus {
-                resident: resident_octets(),
+                resident: process::resident_octets(),
                 budget,
             },
             cache: CacheStatus {
@@ -327,12 +320,23 @@ impl ServerParts {
     }
 }
 
-/// What the program has of the machine's memory; 0 where the system does not tell.
-fn resident_octets() -> u64 {
-    let pages = std::fs::read_to_string("/proc/self/statm").ok();
-    pages
-        .and_then(|pages| pages.split(' ').nth(1)?.parse::<u64>().ok())
-        .map_or(0, |pages| pages * PAGE_OCTETS)
+fn questions(tally: &Tally) -> Questions {
+    let ended = Event::ALL.into_iter();
+    let doors = Door::ALL.into_iter().zip(tally.doors);
+    let bounds = LATENCY_BOUNDS_US.into_iter().map(Some).chain([None]);
+    let latency = bounds.zip(tally.latency);
+    Questions {
+        total: tally.questions(),
+        ended: ended
+            .map(|event| (event.name().to_owned(), tally.event(event)))
+            .collect(),
+        doors: doors
+            .map(|(door, questions)| (door.name().to_owned(), questions))
+            .collect(),
+        latency: latency
+            .map(|(us_max, replies)| LatencyBucket { us_max, replies })
+            .collect(),
+    }
 }
 
 fn with_name(text: &str, answer: impl FnOnce(&Name) -> ControlReply) -> ControlReply {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::protocol::{ConfigReload, EntryPlace, GroupVerdict, OtherList};
+use crate::clock::UnixSeconds;
 use crate::list::ListIndex;
 use crate::name::{Name, SuffixHashes};
 use crate::policy::{Clients, Group, ListRules, Snapshot, Verdict};
@@ -21,6 +22,8 @@ pub struct Facts {
     pub octets_without_lists: u64,
     /// Know how it stands with those who cosign the audit log.
     pub witnesses: Witnesses,
+    /// When the certificate of the TLS doors runs out, where there is one.
+    pub certificate_until: Option<UnixSeconds>,
     /// Keys of the configuration that wait for the next start.
     pub waiting: Vec<String>,
 }

@@ -13,8 +13,8 @@ pub use client::{AskFault, ask};
 pub use facts::{Configuration, Facts, ReloadTurn};
 pub use protocol::{
     CacheStatus, ConfigReload, ControlReply, EntryPlace, Flushed, GroupAnswer, GroupVerdict,
-    ListStatus, MemoryStatus, OtherList, Questions, Reloaded, Request, RootCopyStatus, Status,
-    UnderwayStatus, UpstreamStatus, Why,
+    LatencyBucket, ListStatus, MemoryStatus, OtherList, Questions, Reloaded, Request,
+    RootCopyStatus, Status, UnderwayStatus, UpstreamStatus, Why,
 };
 pub use server::{BindRefusal, ControlServer, Socket};
 pub use underway::{Underway, Work};

@@ -117,6 +117,9 @@ pub struct Status {
     /// Keys of the configuration that wait for the next start.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waiting: Vec<String>,
+    /// When the certificate of the TLS doors runs out, in seconds since 1970; none without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate_until: Option<i64>,
     /// What takes its time now, the oldest first: the start, a reload, a change of a list.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub underway: Vec<UnderwayStatus>,
@@ -176,6 +179,21 @@ pub struct Questions {
     pub total: u64,
     /// By how they ended.
     pub ended: BTreeMap<String, u64>,
+    /// By the door that they came by.
+    #[serde(default)]
+    pub doors: BTreeMap<String, u64>,
+    /// How long replies took.
+    #[serde(default)]
+    pub latency: Vec<LatencyBucket>,
+}
+
+/// Replies that took longer than the bucket before allows, and no longer than this one does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LatencyBucket {
+    /// The longest time, in microseconds; none of the last bucket.
+    pub us_max: Option<u64>,
+    /// The replies.
+    pub replies: u64,
 }
 
 /// How much memory the program takes, in octets.

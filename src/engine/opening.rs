@@ -124,6 +124,7 @@ pub(super) fn facts(config: &Config, doors: Vec<String>, witnesses: Witnesses) -
         octets_without_lists: MemoryBudget::new(config).without_lists(),
         witnesses,
         waiting: Vec::new(),
+        certificate_until: None,
     }
 }
 

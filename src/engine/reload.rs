@@ -14,9 +14,11 @@ use super::flushed::Forgotten;
 use super::looking::{Looking, open_push};
 use super::opening::warn_without_lists;
 use super::proofs::Proofs;
+use super::readings::LastReload;
 use super::resolver::resolve_settings;
 use super::restart_keys::{as_far_as_possible, explain, is_one};
 use super::running::{Engine, Parts, tls_identity, warn_of_few_files};
+use crate::clock::wall_s;
 use crate::config::{Config, KeyChange, Problem};
 use crate::control::{ConfigReload, Configuration, ReloadTurn};
 use crate::list::guard::Protected;
@@ -63,6 +65,9 @@ impl Engine {
     /// All that is wrong with it; what was in force stays.
     pub fn reload(&self, turn: ReloadTurn) -> Result<ConfigReload, String> {
         let reloaded = self.try_reload(turn);
+        if turn == ReloadTurn::Real {
+            self.note_reload(reloaded.is_ok());
+        }
         match &reloaded {
             Err(reason) if turn == ReloadTurn::Real => {
                 error!("the configuration was NOT changed: {reason}");
@@ -79,6 +84,13 @@ impl Engine {
             _ => {}
         }
         reloaded
+    }
+
+    /// For the metrics: was it put in force?
+    fn note_reload(&self, is_good: bool) {
+        let before = **self.last_reload.load();
+        let at = if is_good { wall_s() } else { before.at };
+        self.last_reload.store(Arc::new(LastReload { at, is_good }));
     }
 
     fn try_reload(&self, turn: ReloadTurn) -> Result<ConfigReload, String> {
@@ -221,7 +233,8 @@ impl Change<'_> {
         lists.set(&next, engine, prepared.protected);
         parts.exchange_doors(&next, bound, prepared.identity, engine);
         if let Some(metrics) = metrics {
-            parts.metrics = metrics.map(|publisher| engine.publish(publisher));
+            let streams = &parts.ground.streams;
+            parts.metrics = metrics.map(|publisher| engine.publish(publisher, streams));
         }
         match push {
             Some(push) => parts.push = push,

@@ -15,7 +15,7 @@ use super::doors::{DoorGround, Doors, threads};
 use super::looking::Looking;
 use super::opening::{OpenedEngine, facts};
 use super::proofs::Proofs;
-use super::readings::{ReadingSource, publish};
+use super::readings::{LastReload, Losses, ReadingSource, publish};
 use super::resolution::LiveResolution;
 use super::resolver::resolve_settings;
 use super::{StartError, anchors};
@@ -23,6 +23,7 @@ use crate::clock::{self, UnixSeconds};
 use crate::config::{Config, LogLevel, Problem};
 use crate::control::{ControlServer, Facts, ServerParts, Underway};
 use crate::count::Board;
+use crate::measure::ThreadTimes;
 use crate::query::Answering;
 use crate::resolve;
 use crate::serve::tcp::Streams;
@@ -49,6 +50,8 @@ pub struct Engine {
     pub(super) facts: Arc<ArcSwap<Facts>>,
     pub(super) health: Health,
     pub(super) underway: Underway,
+    pub(super) last_reload: Arc<ArcSwap<LastReload>>,
+    losses: Arc<Losses>,
     started: Instant,
     started_at: UnixSeconds,
     /// Changed by one at a time; nothing once it has stopped.
@@ -104,23 +107,12 @@ impl Engine {
     /// # Errors
     /// Where a door or the way outside cannot be opened.
     pub fn start(opened: OpenedEngine, operator: Operator) -> Result<Arc<Self>, StartError> {
-        let OpenedEngine {
-            config,
-            runtime,
-            control,
-            underway,
-            journal,
-            promises,
-            updater,
-            looking,
-            push,
-            started,
-        } = opened;
+        let (config, runtime) = (opened.config, opened.runtime);
         let _inside = runtime.enter();
-        let work = underway.begin("the doors and the store are opened");
+        let work = opened.underway.begin("the doors and the store are opened");
         let board = Arc::new(Board::new(config.lists().len()));
         board.count_entries(entry_tallies(&config));
-        let (answering, due) = put_together(&config, updater.live(), &board)?;
+        let (answering, due) = put_together(&config, opened.updater.live(), &board)?;
         let answering = Arc::new(answering);
         let ground = ground(&config, answering)?;
         let current = Arc::clone(&ground.current);
@@ -133,8 +125,8 @@ impl Engine {
         let publisher = config.metrics.map(measure::start).transpose()?;
         // A run begins in the log once nothing can keep its doors shut any more: a start that
         // failed is no crash.
-        let run = run_settings(&config, &promises, &updater);
-        let keeper = Keeper::start(Arc::clone(&board), run, &journal)?;
+        let run = run_settings(&config, &opened.promises, &opened.updater);
+        let keeper = Keeper::start(Arc::clone(&board), run, &opened.journal)?;
         // By now it is known whether the log goes on.
         let witnesses = Witnesses::start(&config.audit.witnesses, &config.state)?;
         let engine = Arc::new(Self {
@@ -146,13 +138,15 @@ impl Engine {
                 witnesses.clone(),
             ))),
             health: keeper.health(),
-            updater,
-            journal,
-            promises,
+            updater: opened.updater,
+            journal: opened.journal,
+            promises: opened.promises,
             board,
             current,
-            underway,
-            started,
+            underway: opened.underway,
+            last_reload: Arc::default(),
+            losses: Arc::default(),
+            started: opened.started,
             started_at: clock::wall_s(),
             parts: Mutex::default(),
         });
@@ -164,24 +158,24 @@ impl Engine {
             started: config.clone(),
             resolve: resolve_settings(&config)?,
             anchors: engine.follow_anchors(&config),
-            metrics: publisher.map(|publisher| engine.publish(publisher)),
+            metrics: publisher.map(|publisher| engine.publish(publisher, &ground.streams)),
             proofs: Proofs::new(&config),
             config,
             ground,
             doors,
             closing: Vec::new(),
-            looking: Some(looking),
-            push,
+            looking: Some(opened.looking),
+            push: opened.push,
             keeper,
             retired: Vec::new(),
             control: None,
         };
         engine.tell(&parts, witnesses, Vec::new());
         *engine.parts() = Some(parts);
-        control.replace(engine.control_parts());
+        opened.control.replace(engine.control_parts());
         drop(work);
         if let Some(parts) = &mut *engine.parts() {
-            parts.control = Some(control);
+            parts.control = Some(opened.control);
             parts.proofs.begin(&engine.updater, &parts.doors.udp());
         }
         Ok(engine)
@@ -259,14 +253,18 @@ impl Engine {
     }
 
     /// Show at this door how the resolver does.
-    pub(super) fn publish(&self, publisher: measure::Publisher) -> MetricsDoor {
-        let source = ReadingSource {
+    pub(super) fn publish(&self, publisher: measure::Publisher, streams: &Streams) -> MetricsDoor {
+        let mut source = ReadingSource {
             board: Arc::clone(&self.board),
             current: Arc::clone(&self.current),
+            streams: streams.clone(),
+            losses: Arc::clone(&self.losses),
             updater: Arc::clone(&self.updater),
             health: self.health.clone(),
             facts: Arc::clone(&self.facts),
+            last_reload: Arc::clone(&self.last_reload),
             started: self.started_at,
+            threads: ThreadTimes::default(),
         };
         publisher.publish(&source.read());
         MetricsDoor {
@@ -285,7 +283,13 @@ impl Engine {
         let notified = parts.looking.iter().flat_map(Looking::notified);
         doors.extend(notified.map(|address| format!("notify {address}")));
         let facts = facts(&parts.config, doors, witnesses);
-        self.facts.store(Arc::new(Facts { waiting, ..facts }));
+        let identity = parts.ground.identity.as_ref();
+        self.facts.store(Arc::new(Facts {
+            waiting,
+            certificate_until: identity.and_then(|live| live.load().valid_until()),
+            ..facts
+        }));
+        self.losses.store(Arc::new(parts.doors.losses()));
         let octets = self
             .updater
             .states()

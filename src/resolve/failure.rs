@@ -47,6 +47,20 @@ impl Failure {
         !matches!(self, Self::Sentinel)
     }
 
+    /// Is the answer wrong, so that another server may have a right one? A limit or silence is no
+    /// fault of the answer.
+    pub const fn is_bogus(self) -> bool {
+        matches!(
+            self,
+            Self::Bogus
+                | Self::Expired
+                | Self::NotYetValid
+                | Self::KeyMissing
+                | Self::Unsigned
+                | Self::Unproven
+        )
+    }
+
     /// The INFO-CODE of RFC 8914 section 4 that tells the client.
     pub const fn ede(self) -> u16 {
         match self {

@@ -102,6 +102,7 @@ fn parts() -> ServerParts {
             doors: vec!["udp 127.0.0.1:5300".to_owned()],
             octets_without_lists: 1000,
             waiting: Vec::new(),
+            certificate_until: None,
             witnesses: crate::witness::Witnesses::default(),
         })),
         configuration: Box::new(Unchanging),

@@ -17,7 +17,7 @@ use super::keys::{KeysSigned, Vouching, digests};
 use super::retry::Retry;
 use super::signature::{self};
 use super::signer::{Between, Provenance};
-use super::verdict::{Insecurity, is_bogus};
+use super::verdict::Insecurity;
 use super::zone::ZoneTrust;
 use crate::clock::{self, UnixSeconds};
 use crate::resolve::budget::Budget;
@@ -318,7 +318,7 @@ impl Validator {
                 Ok(KeysSigned::Insecure(why)) => return Ok(Delegation::Insecure(why, set.ttl_s)),
                 Ok(KeysSigned::Not) => {}
                 // A proof holds whatever else came along (RFC 4035 section 5.4).
-                Err(failure) if is_bogus(failure) => {
+                Err(failure) if failure.is_bogus() => {
                     fault.get_or_insert(failure);
                 }
                 Err(failure) => return Err(failure),
@@ -387,7 +387,7 @@ impl Validator {
                         // From a wildcard: it speaks of the wildcard.
                         Ok(held) if held.expanded_from.is_some() => {}
                         Ok(held) => return Ok(KeysSigned::Held(held.ttl_s, keys)),
-                        Err(failure) if is_bogus(failure) => fault = Some(failure),
+                        Err(failure) if failure.is_bogus() => fault = Some(failure),
                         Err(failure) => return Err(failure),
                     }
                 }
