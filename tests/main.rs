@@ -39,6 +39,7 @@ mod kit;
 mod laboratory;
 mod limits;
 mod lists;
+mod metrics;
 mod moved;
 mod over_time;
 mod peers;
