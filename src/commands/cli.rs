@@ -1,5 +1,6 @@
 //! The arguments of the command line.
 
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
@@ -32,7 +33,7 @@ pub(super) enum Command {
     /// and line.
     Check,
     /// Show how the running program stands: lists, questions, cache, upstream resolvers.
-    Status,
+    Status(StatusArgs),
     /// Have the running program read its configuration and its lists again, and put both in force.
     Reload(ReloadArgs),
     /// Show how the lists stand: serial, entries, whether they are proven to be in force, when they
@@ -100,6 +101,17 @@ pub(super) enum Command {
         /// Into this folder; without it the main page goes to standard output.
         folder: Option<PathBuf>,
     },
+}
+
+/// How long is looked.
+#[derive(Debug, clap::Args)]
+pub(super) struct StatusArgs {
+    /// Show it anew each second, with what happens in each, until Ctrl-C.
+    #[arg(long)]
+    pub(super) watch: bool,
+    /// End after so many looks.
+    #[arg(long, value_name = "N", requires = "watch")]
+    pub(super) count: Option<NonZeroU64>,
 }
 
 /// What is read again.
