@@ -1,7 +1,7 @@
 //! What this process asks of the system for itself: which CPU, how urgently, how many open files,
 //! and that no core is dumped.
 
-use std::io;
+use std::{fs, io};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setpriority_process, setrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
@@ -53,6 +53,28 @@ pub fn raise_open_files() -> io::Result<u64> {
     Ok(maximum.unwrap_or(u64::MAX))
 }
 
+/// A page of memory, on the machines that we run on.
+const PAGE_OCTETS: u64 = 4096;
+
+/// What this process has of the machine's memory, in octets; 0 where the system does not tell.
+pub fn resident_octets() -> u64 {
+    let pages = fs::read_to_string("/proc/self/statm").ok();
+    pages
+        .and_then(|pages| pages.split(' ').nth(1)?.parse::<u64>().ok())
+        .map_or(0, |pages| pages * PAGE_OCTETS)
+}
+
+/// How many files and sockets this process has open; 0 where the system does not tell.
+pub fn open_files() -> u64 {
+    // The folder itself is open while it is read.
+    fs::read_dir("/proc/self/fd").map_or(0, |files| (files.count() as u64).saturating_sub(1))
+}
+
+/// How many files and sockets this process may have open.
+pub fn open_files_max() -> u64 {
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
 /// Keep the calling thread on one of the CPUs it may use, the `index`th of them, counted round.
 pub fn pin_thread(index: usize) -> io::Result<()> {
     let allowed = sched_getaffinity(None)?;
@@ -89,6 +111,16 @@ mod tests {
             sched_getaffinity(None).unwrap().count()
         };
         assert_eq!(thread::spawn(pinned).join().unwrap(), 1);
+    }
+
+    #[test]
+    fn an_open_file_is_counted() {
+        let (before, most) = (open_files(), open_files_max());
+        let files: Vec<_> = (0..10).map(|_| fs::File::open("/dev/null")).collect();
+        let open = files.iter().filter(|file| file.is_ok()).count() as u64;
+        // Other tests open and close files meanwhile.
+        assert!(open == 10 && before > 0 && open_files() >= 10 && most >= 10);
+        assert!(resident_octets() > PAGE_OCTETS);
     }
 
     #[test]

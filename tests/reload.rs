@@ -133,6 +133,7 @@ fn reload_often(running: &Running) -> Vec<Swap> {
                 list: None,
                 dry_run: false,
             },
+            || {},
         )
         .expect("a reply");
         assert!(matches!(reply, ControlReply::Reload(_)), "{reply:?}");

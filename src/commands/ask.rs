@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::cli::{FlushArgs, ReloadArgs};
 use super::failure::{CommandFailure, load};
-use super::output::{Style, count, number, print, print_json, time};
+use super::output::{Style, complain, count, number, print, print_json, time};
 use crate::config::Config;
 use crate::control::{AnswerKind, AskFault, ConfigReload, ControlReply, Reloaded, Request, ask};
 use crate::name::Name;
@@ -44,13 +44,25 @@ impl Asking {
         self.style
     }
 
+    /// Ask; who waits longer than a second is told for what.
+    fn ask_socket(&self, request: &Request) -> Result<ControlReply, CommandFailure> {
+        let slow = || {
+            complain(&format!(
+                "{}: the program holds its socket and has said nothing for a second: waiting",
+                self.socket.display()
+            ));
+        };
+        ask(&self.socket, request, slow).map_err(|fault| match fault {
+            AskFault::NotRunning(_) => CommandFailure::NotRunning(fault.to_string()),
+            AskFault::Silent(..) | AskFault::Io(..) | AskFault::BadReply(_) => {
+                CommandFailure::Failed(fault.to_string())
+            }
+        })
+    }
+
     /// Ask, and give the reply back.
     pub(super) fn fetch(&self, request: &Request) -> Result<ControlReply, CommandFailure> {
-        let reply = ask(&self.socket, request).map_err(|fault| match fault {
-            AskFault::NotRunning(_) => CommandFailure::NotRunning(fault.to_string()),
-            AskFault::Io(..) | AskFault::BadReply(_) => CommandFailure::Failed(fault.to_string()),
-        })?;
-        match reply {
+        match self.ask_socket(request)? {
             ControlReply::Failed { message } => Err(CommandFailure::Failed(message)),
             reply => Ok(reply),
         }
@@ -62,10 +74,7 @@ impl Asking {
         request: &Request,
         text: impl FnOnce(&ControlReply) -> Option<String>,
     ) -> Result<ControlReply, CommandFailure> {
-        let reply = ask(&self.socket, request).map_err(|fault| match fault {
-            AskFault::NotRunning(_) => CommandFailure::NotRunning(fault.to_string()),
-            AskFault::Io(..) | AskFault::BadReply(_) => CommandFailure::Failed(fault.to_string()),
-        })?;
+        let reply = self.ask_socket(request)?;
         if let ControlReply::Failed { message } = &reply {
             if self.style == Style::Json {
                 print_json(&reply)?;

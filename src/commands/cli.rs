@@ -1,5 +1,6 @@
 //! The arguments of the command line.
 
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
@@ -33,7 +34,7 @@ pub(super) enum Command {
     /// and line.
     Check,
     /// Show how the running program stands: lists, questions, cache, upstream resolvers.
-    Status,
+    Status(StatusArgs),
     /// Say whether clients can be sent here: 0 for ready and degraded, 1 for leaving and down, 3
     /// where nothing runs.
     Healthcheck,
@@ -120,6 +121,17 @@ pub(super) enum Command {
         /// Into this folder; without it the main page goes to standard output.
         folder: Option<PathBuf>,
     },
+}
+
+/// How long is looked.
+#[derive(Debug, clap::Args)]
+pub(super) struct StatusArgs {
+    /// Show it anew each second, with what happens in each, until Ctrl-C.
+    #[arg(long)]
+    pub(super) watch: bool,
+    /// End after so many looks.
+    #[arg(long, value_name = "N", requires = "watch")]
+    pub(super) count: Option<NonZeroU64>,
 }
 
 /// What is read again.

@@ -15,6 +15,15 @@ pub(super) enum CommandFailure {
     NotRunning(String),
 }
 
+impl CommandFailure {
+    /// What is said of it.
+    pub(super) fn message(&self) -> &str {
+        match self {
+            Self::Failed(message) | Self::Usage(message) | Self::NotRunning(message) => message,
+        }
+    }
+}
+
 /// The configuration, or all that is wrong with it.
 pub(super) fn load(path: Option<&Path>) -> Result<Config, CommandFailure> {
     Config::load(path).map_err(|problems| CommandFailure::Usage(lines(&problems)))

@@ -21,8 +21,10 @@ mod report;
 mod serve;
 mod state;
 mod status;
+mod watch;
 mod why;
 
+use std::num::NonZeroU64;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -37,14 +39,15 @@ use failure::{CommandFailure, load};
 pub fn run() -> ExitCode {
     // Where the system refuses, the service's own limit stands.
     let _ = process::forbid_core_dumps();
-    let (code, message) = match dispatch(&Cli::parse()) {
-        Ok(()) => return ExitCode::SUCCESS,
-        Err(CommandFailure::Failed(message)) => (1, message),
-        Err(CommandFailure::Usage(message)) => (2, message),
-        Err(CommandFailure::NotRunning(message)) => (3, message),
+    let Err(failure) = dispatch(&Cli::parse()) else {
+        return ExitCode::SUCCESS;
     };
-    output::complain(&message);
-    ExitCode::from(code)
+    output::complain(failure.message());
+    ExitCode::from(match failure {
+        CommandFailure::Failed(_) => 1,
+        CommandFailure::Usage(_) => 2,
+        CommandFailure::NotRunning(_) => 3,
+    })
 }
 
 fn dispatch(cli: &Cli) -> Result<(), CommandFailure> {
@@ -59,7 +62,10 @@ fn dispatch(cli: &Cli) -> Result<(), CommandFailure> {
     match &cli.command {
         Command::Serve => serve::run(config),
         Command::Check => check::run(config, output::Style::of(cli.json)),
-        Command::Status => status::run(&asking()?),
+        Command::Status(args) if args.watch => {
+            watch::run(asking()?, args.count.map(NonZeroU64::get))
+        }
+        Command::Status(_) => status::run(&asking()?),
         Command::Healthcheck => healthcheck::run(&asking()?),
         Command::Reload(wanted) => ask::reload(&asking()?, wanted),
         Command::Lists => history::lists(&asking()?),

@@ -113,6 +113,7 @@ fn reload(engine: &RunningEngine) {
         |_| vec![NotifyState::Reloading],
         |now| vec![NotifyState::Reloading, now],
     ));
+    let _work = engine.underway().begin_reload();
     if engine.reload(ReloadTurn::Real).is_ok() {
         engine.updater().reload(Which::All);
     }

@@ -3,7 +3,7 @@
 use super::ask::Asking;
 use super::failure::CommandFailure;
 use super::output::{TextColumn, count, number, table, time};
-use crate::control::{ControlReply, Request, Status, UpstreamStatus};
+use crate::control::{ControlReply, Request, Status, UnderwayStatus, UpstreamStatus};
 use crate::measure::Readiness;
 use crate::resolve::{AnchorStatus, KeyState};
 use crate::store::Flushing;
@@ -57,31 +57,7 @@ fn describe(status: &Status) -> String {
         ("cache", describe_cache(status)),
         ("counts", describe_counts(&status.counts)),
     ];
-    let alarms = [&status.counts.restored, &status.counts.clock];
-    rows.extend(
-        alarms
-            .into_iter()
-            .flatten()
-            .map(|alarm| ("ALARM", alarm.clone())),
-    );
-    if let Some(copy) = &status.root_copy {
-        let state = if copy.holds { "holds until" } else { "ran out" };
-        rows.push((
-            "root copy",
-            format!("serial {}, {state} {}", copy.serial, time(copy.until)),
-        ));
-    }
-    rows.extend(describe_changes(status));
-    let until = status.certificate_until;
-    rows.extend(until.map(|until| ("TLS", format!("certificate valid until {}", time(until)))));
-    rows.extend(status.trust_anchors.iter().map(describe_anchor));
-    rows.extend(anchor_alarms(&status.trust_anchors));
-    if let Some(rebindings) = status.rebindings {
-        rows.push((
-            "rebinding",
-            format!("{} refused", count(rebindings, "answer")),
-        ));
-    }
+    rows.extend(describe_upkeep(status));
     rows.extend(status.upstreams.iter().map(describe_upstream));
     rows.extend(status.witnesses.iter().flat_map(describe_witness));
     let mut text: String = rows
@@ -91,6 +67,37 @@ fn describe(status: &Status) -> String {
     text.push('\n');
     text.push_str(&describe_lists(status));
     text
+}
+
+/// What somebody must see to, wait for, or know the end of.
+fn describe_upkeep(status: &Status) -> Vec<(&'static str, String)> {
+    let alarms = [&status.counts.restored, &status.counts.clock];
+    let alarms = alarms.into_iter().flatten();
+    let mut rows: Vec<_> = alarms.map(|alarm| ("ALARM", alarm.clone())).collect();
+    if let Some(copy) = &status.root_copy {
+        let state = if copy.holds { "holds until" } else { "ran out" };
+        rows.push((
+            "root copy",
+            format!("serial {}, {state} {}", copy.serial, time(copy.until)),
+        ));
+    }
+    if let Some(until) = status.certificate_until {
+        rows.push(("TLS", format!("certificate valid until {}", time(until))));
+    }
+    rows.extend(status.underway.iter().map(|work| {
+        let UnderwayStatus { what, for_s } = work;
+        ("AT WORK", format!("{what}, for {}", span(*for_s)))
+    }));
+    rows.extend(describe_changes(status));
+    rows.extend(status.trust_anchors.iter().map(describe_anchor));
+    rows.extend(anchor_alarms(&status.trust_anchors));
+    if let Some(rebindings) = status.rebindings {
+        rows.push((
+            "rebinding",
+            format!("{} refused", count(rebindings, "answer")),
+        ));
+    }
+    rows
 }
 
 /// What is in force otherwise than the file says, and what is not yet.
@@ -320,7 +327,7 @@ fn describe_deadline(state: &ListState) -> Option<String> {
 }
 
 /// A span of time in its two largest units.
-fn span(seconds: u64) -> String {
+pub(super) fn span(seconds: u64) -> String {
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
     match (days, hours, minutes) {
         (0, 0, 0) => format!("{seconds} s"),
@@ -333,9 +340,7 @@ fn span(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::{
-        CacheStatus, ListStatus, MemoryStatus, Questions, RootCopyStatus, UpstreamStatus,
-    };
+    use crate::control::{CacheStatus, ListStatus, MemoryStatus, Questions, RootCopyStatus};
     use crate::measure::ReadinessState;
     use crate::update::{LastRefusal, ListState};
 
@@ -348,6 +353,8 @@ memory     40 of at most 513 MiB
 cache      10 answers, 1.5 of 256 MiB; 99.5 % hits, 2 stale, 1 renewed
 counts     written to disk 1970-01-01T00:00:10Z
 root copy  serial 2026010100, holds until 1970-01-01T00:01:00Z
+TLS        certificate valid until 1970-01-01T00:01:00Z
+AT WORK    list example is read again, for 3 s
 WAITS      for a restart, to be in force: listen.threads
 TLS        certificate valid until 1970-01-02T00:00:00Z
 anchor     . 20326 revoked since 1970-01-01T00:01:00Z, for 1 d 0 h more
@@ -412,6 +419,7 @@ refused 1970-01-01T00:01:00Z: l.txt: list example: has no entry
         Questions {
             total: 1005,
             ended: ended.map(|(way, count)| (way.to_owned(), count)).into(),
+            ..Questions::default()
         }
     }
 
@@ -463,13 +471,17 @@ refused 1970-01-01T00:01:00Z: l.txt: list example: has no entry
                 .map(str::to_owned)
                 .into(),
             waiting: vec!["listen.threads".to_owned()],
+            certificate_until: Some(60),
             temporary: Vec::new(),
             is_leaving: false,
-            certificate_until: Some(86_400),
             readiness: Readiness {
                 state: ReadinessState::Degraded,
                 why: vec!["list two: not in force".to_owned()],
             },
+            underway: vec![UnderwayStatus {
+                what: "list example is read again".to_owned(),
+                for_s: 3,
+            }],
             lists: vec![list()],
             questions: questions(),
             memory: MemoryStatus {

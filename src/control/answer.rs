@@ -8,16 +8,18 @@ use arc_swap::ArcSwap;
 use super::changes::AnswerKind;
 use super::facts::{Configuration, Facts, ReloadTurn};
 use super::protocol::{
-    CacheStatus, ControlReply, Flushed, GroupAnswer, ListStatus, MemoryStatus, Questions, Reloaded,
-    Request, RootCopyStatus, Status, UpstreamStatus, Why,
+    CacheStatus, ControlReply, Flushed, GroupAnswer, LatencyBucket, ListStatus, MemoryStatus,
+    Questions, Reloaded, Request, RootCopyStatus, Status, UpstreamStatus, Why,
 };
+use super::underway::{Underway, Work};
 use crate::cache::{Flush, FlushKind};
 use crate::clock::monotonic;
-use crate::count::{Board, Event};
+use crate::count::{Board, Door, Event, LATENCY_BOUNDS_US, Tally};
 use crate::list::ListIndex;
 use crate::list::guard::Code;
 use crate::measure::{LiveReadiness, Readiness};
 use crate::name::{Name, SuffixHashes};
+use crate::process;
 use crate::resolve::AnchorStatus;
 use crate::store::Health;
 use crate::update::{ListOutcome, Origin, Updater, Way, Which};
@@ -38,12 +40,11 @@ pub struct ServerParts {
     pub readiness: LiveReadiness,
     /// Cache and resolver.
     pub resolution: Box<dyn Resolution>,
+    /// Knows what takes its time.
+    pub underway: Underway,
     /// When the program started.
     pub started: Instant,
 }
-
-/// A page of memory, on the machines that we run on.
-const PAGE_OCTETS: u64 = 4096;
 
 /// What the control socket asks of the cache and the resolver.
 pub trait Resolution: Send + Sync {
@@ -94,6 +95,7 @@ impl Resolution for NothingResolved {
 impl ServerParts {
     /// Fulfil one request; a reload takes its time.
     pub(super) fn answer(&self, request: &Request) -> ControlReply {
+        let _work = self.begin(request);
         match request {
             Request::Status => ControlReply::Status(Box::new(self.status())),
             Request::Reload {
@@ -147,6 +149,21 @@ impl ServerParts {
         }
     }
 
+    /// Lets others see what a request does that takes its time. A reload of everything tells of
+    /// itself.
+    fn begin(&self, request: &Request) -> Option<Work> {
+        let what = match request {
+            Request::Reload {
+                list: Some(list), ..
+            } => format!("list {list} is read again"),
+            Request::Override { list, .. } => format!("an override of list {list}"),
+            Request::Rollback { list, .. } => format!("a rollback of list {list}"),
+            Request::Remove { .. } => "a removal".to_owned(),
+            _ => return None,
+        };
+        Some(self.underway.begin(what))
+    }
+
     fn status(&self) -> Status {
         let tally = self.board.sum();
         let facts = self.facts.load();
@@ -176,16 +193,11 @@ impl ServerParts {
             readiness: Readiness::clone(&self.readiness.load()),
             is_leaving: facts.is_leaving,
             certificate_until: facts.certificate_until,
+            underway: self.underway.show(),
             lists: lists.collect(),
-            questions: Questions {
-                total: tally.questions(),
-                ended: Event::ALL
-                    .into_iter()
-                    .map(|event| (event.name().to_owned(), tally.event(event)))
-                    .collect(),
-            },
+            questions: questions(&tally),
             memory: MemoryStatus {
-                resident: resident_octets(),
+                resident: process::resident_octets(),
                 budget,
             },
             cache: CacheStatus {
@@ -204,6 +216,7 @@ impl ServerParts {
 
     /// The configuration and all lists, as it says.
     fn reload_all(&self, dry_run: bool) -> ControlReply {
+        let _work = self.underway.begin_reload();
         let turn = if dry_run {
             ReloadTurn::DryRun
         } else {
@@ -329,12 +342,23 @@ impl ServerParts {
     }
 }
 
-/// What the program has of the machine's memory; 0 where the system does not tell.
-fn resident_octets() -> u64 {
-    let pages = std::fs::read_to_string("/proc/self/statm").ok();
-    pages
-        .and_then(|pages| pages.split(' ').nth(1)?.parse::<u64>().ok())
-        .map_or(0, |pages| pages * PAGE_OCTETS)
+fn questions(tally: &Tally) -> Questions {
+    let ended = Event::ALL.into_iter();
+    let doors = Door::ALL.into_iter().zip(tally.doors);
+    let bounds = LATENCY_BOUNDS_US.into_iter().map(Some).chain([None]);
+    let latency = bounds.zip(tally.latency);
+    Questions {
+        total: tally.questions(),
+        ended: ended
+            .map(|event| (event.name().to_owned(), tally.event(event)))
+            .collect(),
+        doors: doors
+            .map(|(door, questions)| (door.name().to_owned(), questions))
+            .collect(),
+        latency: latency
+            .map(|(us_max, replies)| LatencyBucket { us_max, replies })
+            .collect(),
+    }
 }
 
 fn with_name(text: &str, answer: impl FnOnce(&Name) -> ControlReply) -> ControlReply {

@@ -24,14 +24,14 @@ pub struct Facts {
     pub octets_without_lists: u64,
     /// Know how it stands with those who cosign the audit log.
     pub witnesses: Witnesses,
+    /// When the certificate of the TLS doors runs out, where there is one.
+    pub certificate_until: Option<UnixSeconds>,
     /// Keys of the configuration that wait for the next start.
     pub waiting: Vec<String>,
     /// What an operator changed until the next start, in words.
     pub temporary: Vec<String>,
     /// Clients are to go elsewhere, before a stop.
     pub is_leaving: bool,
-    /// Until when the certificate of the TLS doors is valid, where there are such.
-    pub certificate_until: Option<UnixSeconds>,
 }
 
 /// What the control socket asks of the configuration.

@@ -7,6 +7,7 @@ mod client;
 mod facts;
 mod protocol;
 mod server;
+mod underway;
 
 pub use answer::{NothingResolved, Resolution, ServerParts};
 pub use changes::{AnswerKind, TemporaryChange};
@@ -14,7 +15,8 @@ pub use client::{AskFault, ask};
 pub use facts::{Configuration, Facts, ReloadTurn};
 pub use protocol::{
     CacheStatus, ConfigReload, ControlReply, EntryPlace, Flushed, GroupAnswer, GroupVerdict,
-    ListStatus, MemoryStatus, OtherList, Questions, Reloaded, Request, RootCopyStatus, Status,
-    UpstreamStatus, Why,
+    LatencyBucket, ListStatus, MemoryStatus, OtherList, Questions, Reloaded, Request,
+    RootCopyStatus, Status, UnderwayStatus, UpstreamStatus, Why,
 };
 pub use server::{BindRefusal, ControlServer, Socket};
+pub use underway::{Underway, Work};

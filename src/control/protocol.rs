@@ -118,7 +118,7 @@ pub enum ControlReply {
 }
 
 /// How everything stands.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Status {
     /// The program's version.
     pub version: String,
@@ -145,6 +145,9 @@ pub struct Status {
     /// Whether clients can be sent here.
     #[serde(default)]
     pub readiness: Readiness,
+    /// What takes its time now, the oldest first: the start, a reload, a change of a list.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub underway: Vec<UnderwayStatus>,
     /// The lists in the order of the configuration.
     pub lists: Vec<ListStatus>,
     /// Questions since the start.
@@ -173,6 +176,15 @@ pub struct Status {
     pub witnesses: Vec<WitnessStanding>,
 }
 
+/// One thing that takes its time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnderwayStatus {
+    /// What it is, such as "the lists are read".
+    pub what: String,
+    /// For so many seconds so far.
+    pub for_s: u64,
+}
+
 /// How one list stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListStatus {
@@ -192,6 +204,21 @@ pub struct Questions {
     pub total: u64,
     /// By how they ended.
     pub ended: BTreeMap<String, u64>,
+    /// By the door that they came by.
+    #[serde(default)]
+    pub doors: BTreeMap<String, u64>,
+    /// How long replies took.
+    #[serde(default)]
+    pub latency: Vec<LatencyBucket>,
+}
+
+/// Replies that took longer than the bucket before allows, and no longer than this one does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LatencyBucket {
+    /// The longest time, in microseconds; none of the last bucket.
+    pub us_max: Option<u64>,
+    /// The replies.
+    pub replies: u64,
 }
 
 /// How much memory the program takes, in octets.

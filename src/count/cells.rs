@@ -5,6 +5,7 @@ use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::classes::{DnssecResult, QuestionType, Refusal, ReplyCode};
 use crate::list::{EntryTally, LIST_PLACES_MAX, ListIndex};
 
 /// Blocked questions by the number of the entry that blocked them.
@@ -139,6 +140,10 @@ pub struct Cells {
     lists: Box<[[AtomicU64; Kind::ALL.len()]]>,
     doors: [AtomicU64; Door::ALL.len()],
     events: [AtomicU64; Event::ALL.len()],
+    types: [AtomicU64; QuestionType::ALL.len()],
+    replies: [AtomicU64; ReplyCode::ALL.len()],
+    refusals: [AtomicU64; Refusal::ALL.len()],
+    dnssec: [AtomicU64; DnssecResult::ALL.len()],
     latency: [AtomicU64; LATENCY_BUCKETS],
     latency_us: AtomicU64,
 }
@@ -171,6 +176,10 @@ impl Cells {
             lists: (0..LIST_PLACES_MAX).map(|_| Default::default()).collect(),
             doors: Default::default(),
             events: Default::default(),
+            types: Default::default(),
+            replies: Default::default(),
+            refusals: Default::default(),
+            dnssec: Default::default(),
             latency: Default::default(),
             latency_us: AtomicU64::new(0),
         }
@@ -184,6 +193,26 @@ impl Cells {
     /// One question ended; for blocked ones use [`Cells::note_blocked`].
     pub fn note_event(&self, event: Event) {
         self.add(self.events.get(event as usize), 1);
+    }
+
+    /// One question could be read, and asks for this.
+    pub fn note_type(&self, of: QuestionType) {
+        self.add(self.types.get(of as usize), 1);
+    }
+
+    /// One reply was made.
+    pub fn note_reply(&self, code: ReplyCode) {
+        self.add(self.replies.get(code as usize), 1);
+    }
+
+    /// Something was turned away.
+    pub fn note_refusal(&self, why: Refusal) {
+        self.add(self.refusals.get(why as usize), 1);
+    }
+
+    /// One answer came from outside.
+    pub fn note_dnssec(&self, result: DnssecResult) {
+        self.add(self.dnssec.get(result as usize), 1);
     }
 
     /// One question was blocked by this list; [`Tally`] adds it to the blocked events too.
@@ -223,6 +252,14 @@ pub struct Tally {
     pub doors: [u64; Door::ALL.len()],
     /// Questions by [`Event`].
     pub events: [u64; Event::ALL.len()],
+    /// Questions by [`QuestionType`], of those that could be read.
+    pub types: [u64; QuestionType::ALL.len()],
+    /// Replies by [`ReplyCode`].
+    pub replies: [u64; ReplyCode::ALL.len()],
+    /// What was turned away, by [`Refusal`].
+    pub refusals: [u64; Refusal::ALL.len()],
+    /// Answers from outside by [`DnssecResult`].
+    pub dnssec: [u64; DnssecResult::ALL.len()],
     /// Replies by latency bucket, see [`LATENCY_BOUNDS_US`].
     pub latency: [u64; LATENCY_BUCKETS],
     /// All latencies added up, in microseconds.
@@ -259,6 +296,10 @@ impl Tally {
         }
         add_each(&mut self.doors, &cells.doors);
         add_each(&mut self.events, &cells.events);
+        add_each(&mut self.types, &cells.types);
+        add_each(&mut self.replies, &cells.replies);
+        add_each(&mut self.refusals, &cells.refusals);
+        add_each(&mut self.dnssec, &cells.dnssec);
         add_each(&mut self.latency, &cells.latency);
         self.latency_us += cells.latency_us.load(Relaxed);
     }

@@ -2,6 +2,7 @@
 //! asked or for what name.
 
 mod cells;
+mod classes;
 mod hour;
 mod opening;
 mod record;
@@ -9,6 +10,7 @@ mod step_kind;
 
 pub use cells::EntryCounts;
 pub use cells::{Board, Cells, Door, Event, Kind, LATENCY_BOUNDS_US, ListCounts, OwnCells, Tally};
+pub use classes::{DnssecResult, QuestionType, Refusal, ReplyCode};
 pub use hour::{HourCounts, Meter};
 pub use opening::{Opening, Openings, OpeningsFault, read_counts};
 pub use record::{

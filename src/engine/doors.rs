@@ -11,7 +11,7 @@ use super::start_error::StartError;
 use crate::config::{Config, Listen};
 use crate::serve::tcp::{self, Streams};
 use crate::serve::tls::{self, LiveIdentity};
-use crate::serve::udp::{self, Udp};
+use crate::serve::udp::{self, Udp, UdpLosses};
 use crate::serve::{Current, stop::Stop};
 
 /// An address as it is configured, and how it is spoken there.
@@ -181,6 +181,15 @@ impl Doors {
         let ways = [DoorWay::Udp, DoorWay::Tcp, DoorWay::Tls].into_iter();
         let name = |door: &OpenDoor| format!("{} {}", door.place.way.word(), door.address);
         ways.flat_map(of).map(name).collect()
+    }
+
+    /// What the kernel drops in front of the UDP doors, each by its address.
+    pub(super) fn losses(&self) -> Vec<(SocketAddr, UdpLosses)> {
+        let udp = self.0.iter().filter_map(|door| match &door.serving {
+            ServingDoor::Udp(udp) => Some((door.address, udp.losses.clone())),
+            ServingDoor::Stream { .. } => None,
+        });
+        udp.collect()
     }
 
     /// The addresses with their real ports that are asked over UDP.

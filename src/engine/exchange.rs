@@ -125,7 +125,8 @@ impl PartsExchange<'_> {
         lists.set(&next, engine, prepared.protected);
         parts.exchange_doors(&next, bound, prepared.identity, engine);
         if let Some(metrics) = metrics {
-            parts.metrics = metrics.map(|publisher| engine.publish(publisher));
+            let streams = &parts.ground.streams;
+            parts.metrics = metrics.map(|publisher| engine.publish(publisher, streams));
         }
         match push {
             Some(push) => parts.push = push,

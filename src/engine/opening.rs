@@ -17,34 +17,28 @@ use super::waiting::{StartWait, wait_for_lists};
 use crate::config::Config;
 use crate::control::{
     ConfigReload, Configuration, ControlServer, Facts, NothingResolved, ReloadTurn, ServerParts,
-    Socket, TemporaryChange,
+    Socket, TemporaryChange, Underway,
 };
 use crate::count::Board;
 use crate::measure::{LiveReadiness, Readiness, ReadinessState};
 use crate::store::{Health, Journal, Promises, make_private_folder};
 use crate::update::push::PushDoor;
-use crate::update::{NotInForce, Settings, Updater};
+use crate::update::{Settings, Updater};
 use crate::witness::Witnesses;
 
 /// A resolver that answers nothing yet.
 pub struct OpenedEngine {
     pub(super) config: Config,
     pub(super) runtime: Handle,
-    pub(super) control: OpenedControl,
+    /// It answers already.
+    pub(super) control: ControlServer,
+    pub(super) underway: Underway,
     pub(super) journal: Journal,
     pub(super) promises: Promises,
     pub(super) updater: Arc<Updater>,
     pub(super) looking: Looking,
     pub(super) push: Option<PushDoor>,
     pub(super) started: Instant,
-}
-
-/// The control socket of a start that may have to wait.
-pub(super) enum OpenedControl {
-    /// Nothing has to be waited for.
-    Unused(Socket),
-    /// It answers already.
-    Serving(ControlServer),
 }
 
 impl OpenedEngine {
@@ -55,17 +49,22 @@ impl OpenedEngine {
     /// had, the system has no memory or threads left.
     pub fn open(config: Config, runtime: &Handle, started: Instant) -> Result<Self, StartError> {
         make_folder(&config);
-        let socket = Socket::bind(&config.control)?;
+        let underway = Underway::default();
+        let control =
+            ControlServer::start(Socket::bind(&config.control)?, underway.clone(), started)?;
+        let work = underway.begin("the lists are read and put in force");
         let journal = Journal::default();
         let promises = Promises::open(&config.promised);
         let updater = load_lists(&config, &journal, &promises)?;
         let push = open_push(&config, &updater)?;
         let looking = Looking::start(&config, &updater, runtime)?;
-        let control = OpenedControl::open(socket, &config, &updater, started)?;
+        drop(work);
+        control.replace(waiting_parts(&config, &updater, &underway, started));
         Ok(Self {
             config,
             runtime: runtime.clone(),
             control,
+            underway,
             journal,
             promises,
             updater,
@@ -77,44 +76,29 @@ impl OpenedEngine {
 
     /// Wait until every list with `required = true` is in force, or `told` says stop.
     pub async fn wait(&self, told: impl Future<Output = ()>) -> StartWait {
-        wait_for_lists(&self.updater, told).await
+        wait_for_lists(&self.updater, &self.underway, told).await
     }
 }
 
-impl OpenedControl {
-    /// Serve the socket already where lists are waited for.
-    fn open(
-        socket: Socket,
-        config: &Config,
-        updater: &Arc<Updater>,
-        started: Instant,
-    ) -> std::io::Result<Self> {
-        if updater.missing(NotInForce::Required).is_empty() {
-            return Ok(Self::Unused(socket));
-        }
-        let facts = facts(config, Vec::new(), Witnesses::default());
-        let parts = ServerParts {
-            updater: Arc::clone(updater),
-            facts: Arc::new(ArcSwap::from_pointee(facts)),
-            configuration: Box::new(NotYet),
-            board: Arc::new(Board::new(config.lists().len())),
-            health: Health::default(),
-            readiness: waiting_readiness(),
-            resolution: Box::new(NothingResolved),
-            started,
-        };
-        ControlServer::start(socket, parts).map(Self::Serving)
-    }
-
-    /// From now on questions are answered.
-    pub(super) fn serve(self, parts: ServerParts) -> std::io::Result<ControlServer> {
-        match self {
-            Self::Unused(socket) => ControlServer::start(socket, parts),
-            Self::Serving(server) => {
-                server.replace(parts);
-                Ok(server)
-            }
-        }
+/// What an operator can ask before questions are answered: lists that are waited for can be let
+/// pass.
+fn waiting_parts(
+    config: &Config,
+    updater: &Arc<Updater>,
+    underway: &Underway,
+    started: Instant,
+) -> ServerParts {
+    let facts = facts(config, Vec::new(), Witnesses::default());
+    ServerParts {
+        updater: Arc::clone(updater),
+        facts: Arc::new(ArcSwap::from_pointee(facts)),
+        configuration: Box::new(NotYet),
+        board: Arc::new(Board::new(config.lists().len())),
+        health: Health::default(),
+        readiness: waiting_readiness(),
+        resolution: Box::new(NothingResolved),
+        underway: underway.clone(),
+        started,
     }
 }
 

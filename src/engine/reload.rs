@@ -1,16 +1,18 @@
 //! The configuration is read again: checked whole, then put in force as one, while questions are
 //! answered. What is wrong with it changes nothing.
 
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 
 use tracing::{error, info};
 
 use super::exchange::{PartsExchange, PreparedConfig};
 use super::plan::Plan;
+use super::readings::LastReload;
 use super::restart_keys::{as_far_as_possible, explain};
 use super::running::{EngineParts, RunningEngine};
 use super::start_error::StartError;
 use super::temporary::Temporary;
+use crate::clock::wall_s;
 use crate::config::{Config, Problem};
 use crate::control::{ConfigReload, Configuration, ReloadTurn, TemporaryChange};
 
@@ -35,10 +37,20 @@ impl RunningEngine {
     /// All that is wrong with it; what was in force stays.
     pub fn reload(&self, turn: ReloadTurn) -> Result<ConfigReload, String> {
         let reloaded = self.try_reload(turn);
+        if turn == ReloadTurn::Real {
+            self.note_reload(reloaded.is_ok());
+        }
         if let (Err(reason), ReloadTurn::Real) = (&reloaded, turn) {
             error!("the configuration was NOT changed: {reason}");
         }
         reloaded
+    }
+
+    /// For the metrics: was it put in force?
+    fn note_reload(&self, is_good: bool) {
+        let before = **self.last_reload.load();
+        let at = if is_good { wall_s() } else { before.at };
+        self.last_reload.store(Arc::new(LastReload { at, is_good }));
     }
 
     fn try_reload(&self, turn: ReloadTurn) -> Result<ConfigReload, String> {

@@ -15,16 +15,17 @@ use super::doors::{DoorGround, Doors};
 use super::looking::Looking;
 use super::opening::facts;
 use super::proofs::Proofs;
-use super::readings::{ReadingSource, publish};
+use super::readings::{LastReload, Losses, ReadingSource, publish};
 use super::resolution::LiveResolution;
 use super::start_error::StartError;
 use super::temporary::Temporary;
 use crate::clock::UnixSeconds;
 use crate::config::{Config, LogLevel, Problem};
-use crate::control::{ControlServer, Facts, ServerParts};
+use crate::control::{ControlServer, Facts, ServerParts, Underway};
 use crate::count::Board;
-use crate::measure::LiveReadiness;
+use crate::measure::{LiveReadiness, ThreadTimes};
 use crate::resolve;
+use crate::serve::tcp::Streams;
 use crate::serve::{Current, InService};
 use crate::store::{Health, Journal, Keeper, Promises};
 use crate::update::Updater;
@@ -47,6 +48,9 @@ pub struct RunningEngine {
     pub(super) facts: Arc<ArcSwap<Facts>>,
     pub(super) health: Health,
     pub(super) readiness: LiveReadiness,
+    pub(super) underway: Underway,
+    pub(super) last_reload: Arc<ArcSwap<LastReload>>,
+    pub(super) losses: Arc<Losses>,
     pub(super) started: Instant,
     pub(super) started_at: UnixSeconds,
     /// Changed by one at a time; nothing once it has stopped.
@@ -133,6 +137,11 @@ impl RunningEngine {
         &self.updater
     }
 
+    /// What takes its time, for the operator.
+    pub const fn underway(&self) -> &Underway {
+        &self.underway
+    }
+
     /// The open doors, like "udp 127.0.0.1:5300".
     pub fn doors(&self) -> Vec<String> {
         self.facts.load().doors.clone()
@@ -148,11 +157,11 @@ impl RunningEngine {
         let Some(mut parts) = self.parts().take() else {
             return Ok(());
         };
-        drop((
-            parts.control.take(),
-            parts.looking.take(),
-            parts.push.take(),
-        ));
+        // The control socket goes last, so that a stop that takes long says what it waits for.
+        let work = self
+            .underway
+            .begin("the program stops: what was asked is answered, the last counts are written");
+        drop((parts.looking.take(), parts.push.take()));
         self.runtime.block_on(async {
             parts.doors.close().await;
             for closing in parts.closing {
@@ -160,6 +169,7 @@ impl RunningEngine {
             }
         });
         parts.keeper.stop()?;
+        drop(work);
         Ok(())
     }
 
@@ -191,14 +201,18 @@ impl RunningEngine {
     }
 
     /// Show at this door how the resolver does.
-    pub(super) fn publish(&self, publisher: measure::Publisher) -> MetricsDoor {
-        let source = ReadingSource {
+    pub(super) fn publish(&self, publisher: measure::Publisher, streams: &Streams) -> MetricsDoor {
+        let mut source = ReadingSource {
             board: Arc::clone(&self.board),
             current: Arc::clone(&self.current),
+            streams: streams.clone(),
+            losses: Arc::clone(&self.losses),
             updater: Arc::clone(&self.updater),
             health: self.health.clone(),
             facts: Arc::clone(&self.facts),
+            last_reload: Arc::clone(&self.last_reload),
             started: self.started_at,
+            threads: ThreadTimes::default(),
         };
         publisher.publish(&source.read());
         MetricsDoor {
@@ -224,6 +238,7 @@ impl RunningEngine {
             certificate_until: parts.certificate.until,
             ..facts
         }));
+        self.losses.store(Arc::new(parts.doors.losses()));
         let octets = self
             .updater
             .states()
@@ -242,6 +257,7 @@ impl RunningEngine {
             health: self.health.clone(),
             readiness: Arc::clone(&self.readiness),
             resolution: Box::new(LiveResolution(Arc::clone(&self.current))),
+            underway: self.underway.clone(),
             started: self.started,
         }
     }

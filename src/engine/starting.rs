@@ -9,7 +9,7 @@ use super::answering::{guards, put_together, stream_settings};
 use super::certificate::{CertificateWatch, tls_identity};
 use super::counting::{entry_tallies, run_settings};
 use super::doors::{DoorGround, Doors, threads};
-use super::opening::{OpenedControl, OpenedEngine, facts};
+use super::opening::{OpenedEngine, facts};
 use super::proofs::Proofs;
 use super::pulse::beat;
 use super::resolver::resolve_settings;
@@ -35,21 +35,12 @@ impl RunningEngine {
     /// # Errors
     /// Where a door or the way outside cannot be opened.
     pub fn start(opened: OpenedEngine, operator: Operator) -> Result<Arc<Self>, StartError> {
-        let OpenedEngine {
-            config,
-            runtime,
-            control,
-            journal,
-            promises,
-            updater,
-            looking,
-            push,
-            started,
-        } = opened;
+        let (config, runtime) = (opened.config, opened.runtime);
         let _inside = runtime.enter();
+        let work = opened.underway.begin("the doors and the store are opened");
         let board = Arc::new(Board::new(config.lists().len()));
         board.count_entries(entry_tallies(&config));
-        let ground = ground(&config, &runtime, updater.live(), &board)?;
+        let ground = ground(&config, &runtime, opened.updater.live(), &board)?;
         let mut doors = Doors::default();
         let bound = runtime.block_on(doors.bind(&config))?;
         warn_of_few_files(&config);
@@ -59,8 +50,8 @@ impl RunningEngine {
         let publisher = publisher.transpose()?;
         // A run begins in the log once nothing can keep its doors shut any more: a start that
         // failed is no crash.
-        let run = run_settings(&config, &promises, &updater);
-        let keeper = Keeper::start(Arc::clone(&board), run, &journal)?;
+        let run = run_settings(&config, &opened.promises, &opened.updater);
+        let keeper = Keeper::start(Arc::clone(&board), run, &opened.journal)?;
         // By now it is known whether the log goes on.
         let witnesses = Witnesses::start(&config.audit.witnesses, &config.state)?;
         let engine = Arc::new(Self {
@@ -69,12 +60,15 @@ impl RunningEngine {
             facts: first_facts(&config),
             health: keeper.health(),
             readiness,
-            updater,
-            journal,
-            promises,
+            updater: opened.updater,
+            journal: opened.journal,
+            promises: opened.promises,
+            underway: opened.underway,
+            last_reload: Arc::default(),
+            losses: Arc::default(),
             board,
             current: Arc::clone(&ground.current),
-            started,
+            started: opened.started,
             started_at: clock::wall_s(),
             parts: Mutex::default(),
         });
@@ -88,15 +82,15 @@ impl RunningEngine {
             temporary: Temporary::default(),
             resolve: resolve_settings(&config)?,
             anchors: engine.follow_anchors(&config),
-            metrics: publisher.map(|publisher| engine.publish(publisher)),
+            metrics: publisher.map(|publisher| engine.publish(publisher, &ground.streams)),
             proofs: Proofs::new(&config),
             certificate: CertificateWatch::new(&config),
             config,
             ground,
             doors,
             closing: Vec::new(),
-            looking: Some(looking),
-            push,
+            looking: Some(opened.looking),
+            push: opened.push,
             keeper,
             retired: Vec::new(),
             control: None,
@@ -104,21 +98,13 @@ impl RunningEngine {
         engine.tell(&parts, witnesses, Vec::new());
         *engine.parts() = Some(parts);
         runtime.spawn(beat(Arc::downgrade(&engine)));
-        engine.serve_control(control)?;
-        Ok(engine)
-    }
-
-    /// Let the operator ask; where that cannot be, nothing runs.
-    fn serve_control(self: &Arc<Self>, control: OpenedControl) -> Result<(), StartError> {
-        let server = match control.serve(self.control_parts()) {
-            Ok(server) => server,
-            Err(error) => return self.stop().and(Err(error.into())),
-        };
-        if let Some(parts) = &mut *self.parts() {
-            parts.control = Some(server);
-            parts.proofs.begin(&self.updater, &parts.doors.udp());
+        opened.control.replace(engine.control_parts());
+        drop(work);
+        if let Some(parts) = &mut *engine.parts() {
+            parts.control = Some(opened.control);
+            parts.proofs.begin(&engine.updater, &parts.doors.udp());
         }
-        Ok(())
+        Ok(engine)
     }
 }
 

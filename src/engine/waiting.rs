@@ -9,6 +9,7 @@ use tracing::{info, warn};
 
 use super::service::notify;
 use crate::clock::monotonic;
+use crate::control::{Underway, Work};
 use crate::update::{NotInForce, Updater};
 
 /// For how long the service manager is to wait on at a time.
@@ -26,9 +27,14 @@ pub enum StartWait {
 }
 
 /// Nothing is answered before every list with `required = true` is in force, or `told` says stop.
-pub(super) async fn wait_for_lists(updater: &Updater, told: impl Future<Output = ()>) -> StartWait {
+pub(super) async fn wait_for_lists(
+    updater: &Updater,
+    underway: &Underway,
+    told: impl Future<Output = ()>,
+) -> StartWait {
     tokio::pin!(told);
     let mut said: Option<Instant> = None;
+    let mut work: Option<(String, Work)> = None;
     loop {
         let missing = updater.missing(NotInForce::Required).join(", ");
         if missing.is_empty() {
@@ -36,6 +42,13 @@ pub(super) async fn wait_for_lists(updater: &Updater, told: impl Future<Output =
                 info!("all lists with `required = true` are in force");
             }
             return StartWait::Come;
+        }
+        if work.as_ref().is_none_or(|(lists, _)| *lists != missing) {
+            let begun = underway.begin(format!(
+                "no question is answered before these lists with `required = true` are in force: \
+                 {missing}"
+            ));
+            work = Some((missing.clone(), begun));
         }
         if said.is_none_or(|said| said.elapsed() >= EXTEND / 4) {
             warn!(

@@ -1,18 +1,27 @@
 //! The door for Prometheus: figures about the running resolver, published once a second, at
 //! `/metrics`.
 //!
-//! Cardinality is fixed by the configuration: labels are doors, events, kinds, the ids of lists and
-//! the provider's own upstream resolvers, never a name that was asked for or a client. Counters
-//! start at 0 with the process; the regulator's counts, which outlive it, are in the store.
+//! Cardinality is fixed by the configuration: labels are doors, events, kinds, the ids of lists,
+//! zones of trust anchors and the provider's own upstream resolvers, never a name that was asked
+//! for or a client. Counters start at 0 with the process; the regulator's counts, which outlive it,
+//! are in the store. docs/metrics.md tells of each.
 
+mod exposition;
+mod list_families;
+mod page;
 mod readiness;
 mod reading;
-pub use readiness::{LiveReadiness, Readiness, ReadinessState};
-pub use reading::{ListReading, Reading, UpstreamReading, WitnessReading};
-
-mod page;
 mod scrape;
-use page::{MetricsPage, Shown};
+mod threads;
+
+pub use readiness::{LiveReadiness, Readiness, ReadinessState};
+pub use reading::{
+    AnchorReading, ConfigurationReading, ListReading, PlacesReading, ProcessReading, Reading,
+    RootCopyReading, UpstreamReading, WitnessReading,
+};
+pub use threads::ThreadTimes;
+
+use page::{Shown, render};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -36,7 +45,6 @@ pub enum MeasureError {
 /// Shows readings to whoever asks over HTTP, until it is dropped.
 #[derive(Debug)]
 pub struct Publisher {
-    page: MetricsPage,
     shown: Shown,
     door: HttpDoor,
 }
@@ -59,18 +67,14 @@ pub fn start(listen: SocketAddr, readiness: LiveReadiness) -> Result<Publisher, 
     let door = HttpListener::bind(listen)
         .and_then(|listener| listener.serve("metrics", scrape::LIMITS, None, scrape))
         .map_err(failed)?;
-    Ok(Publisher {
-        page: MetricsPage::new(),
-        shown,
-        door,
-    })
+    Ok(Publisher { shown, door })
 }
 
 impl Publisher {
     /// Shows this reading from now on, in place of the one before; the page is made here, so that a
     /// scrape costs next to nothing.
     pub fn publish(&self, reading: &Reading) {
-        self.shown.store(Arc::new(self.page.render(reading)));
+        self.shown.store(Arc::new(render(reading)));
     }
 
     /// Where it listens.

@@ -53,7 +53,7 @@ impl Answering {
             terms,
         } = parts;
         let (renewer, due) = Renewer::new();
-        let outside = Outside::new(resolver, Arc::new(cache), &terms);
+        let outside = Outside::new(resolver, Arc::new(cache), board.cells(), &terms);
         let answering = Self {
             live,
             board,
@@ -68,7 +68,7 @@ impl Answering {
     /// way outside where one is given. What is on its way stays with this one.
     pub fn under(&self, terms: Terms, resolver: Option<Resolver>) -> Self {
         let outside = match resolver {
-            Some(resolver) => Outside::new(resolver, Arc::clone(&self.outside.cache), &terms),
+            Some(resolver) => self.outside.another(resolver, &terms),
             None => self.outside.under(&terms),
         };
         Self {
@@ -93,6 +93,11 @@ impl Answering {
     /// The kept answers.
     pub fn cache(&self) -> &Cache {
         &self.outside.cache
+    }
+
+    /// How many questions wait for an answer from outside, and how many may.
+    pub fn waiting(&self) -> (usize, usize) {
+        self.outside.waiting()
     }
 
     /// The way outside.

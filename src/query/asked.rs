@@ -2,10 +2,10 @@
 //! it.
 
 use crate::cache::CacheKey;
-use crate::count::{Cells, Door, Event};
+use crate::count::{Cells, Door, Event, ReplyCode};
 use crate::name::SuffixHashes;
 use crate::policy::{Group, Snapshot, Standing};
-use crate::wire::{Fault, HEADER_OCTETS, Question, rcode};
+use crate::wire::{Fault, HEADER_OCTETS, Question, rcode, reply_code};
 
 /// One question as a door hands it in.
 pub struct Asked<'a> {
@@ -98,6 +98,15 @@ impl Wanted<'_> {
 pub(super) fn end(cells: &Cells, event: Event, len: Option<usize>) -> Outcome {
     cells.note_event(event);
     len.map_or(Outcome::Silence, Outcome::Reply)
+}
+
+/// Count the reply that was made, if any.
+#[inline]
+pub(super) fn note_reply(cells: &Cells, outcome: &Outcome, out: &[u8]) {
+    if let Outcome::Reply(len) = outcome {
+        let reply = out.get(..*len).unwrap_or_default();
+        cells.note_reply(ReplyCode::of(reply_code(reply)));
+    }
 }
 
 /// FORMERR or NOTIMP with the id echoed and nothing else, since the rest could not be read; or

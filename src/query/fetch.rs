@@ -13,8 +13,9 @@ use super::terms::Terms;
 use crate::answer::minimal;
 use crate::cache::{Cache, CacheKey, Entry, Lifetimes};
 use crate::clock;
+use crate::count::{Cells, DnssecResult, Refusal};
 use crate::name::Name;
-use crate::resolve::{BesideAlias, Failure, Fetched, Question, Resolver};
+use crate::resolve::{AnswerTrust, BesideAlias, Failure, Fetched, Question, Resolver};
 use crate::wire::{self, HEADER_OCTETS, rtype};
 
 /// How long it is kept that too many wait, which is ours and over in a moment.
@@ -27,6 +28,7 @@ pub(super) struct Outside {
     pub(super) resolver: Resolver,
     pub(super) cache: Arc<Cache>,
     pub(super) lifetimes: Lifetimes,
+    cells: Arc<Cells>,
     /// Another way outside is in force.
     is_retired: Arc<AtomicBool>,
     pub(super) fetched: Arc<FetchedTally>,
@@ -52,7 +54,7 @@ impl FetchedTally {
     fn note(&self, fetched: &Result<Fetched, Failure>) {
         let counter = match fetched {
             Ok(_) => &self.answers,
-            Err(failure) if failure.is_of_validation() => &self.bogus,
+            Err(failure) if failure.is_bogus() => &self.bogus,
             Err(_) => return,
         };
         counter.fetch_add(1, Relaxed);
@@ -76,15 +78,36 @@ pub(super) struct Landed {
 }
 
 impl Outside {
-    pub(super) fn new(resolver: Resolver, cache: Arc<Cache>, terms: &Terms) -> Self {
+    pub(super) fn new(
+        resolver: Resolver,
+        cache: Arc<Cache>,
+        cells: Arc<Cells>,
+        terms: &Terms,
+    ) -> Self {
         Self {
             flights: Flights::new(terms.waiting_max),
             resolver,
             cache,
             lifetimes: terms.lifetimes,
+            cells,
             is_retired: Arc::default(),
             fetched: Arc::default(),
         }
+    }
+
+    /// Another way outside, which keeps and counts in the same places.
+    pub(super) fn another(&self, resolver: Resolver, terms: &Terms) -> Self {
+        Self::new(
+            resolver,
+            Arc::clone(&self.cache),
+            Arc::clone(&self.cells),
+            terms,
+        )
+    }
+
+    /// How many wait for what comes from outside, and how many may.
+    pub(super) fn waiting(&self) -> (usize, usize) {
+        (self.flights.waiting(), self.flights.waiting_max())
     }
 
     /// The same way outside under other terms.
@@ -111,12 +134,32 @@ impl Outside {
         let work = Box::pin(async move {
             let fetched = outside.ask(&asked, patience).await;
             outside.fetched.note(&fetched);
+            outside.count(&fetched);
             outside.keep(&asked, key, flushes, fetched)
         });
         self.flights
             .join(key, work)
             .await
-            .unwrap_or_else(|failure| self.keep(&question, key, flushes, Err(failure)))
+            .unwrap_or_else(|failure| {
+                if failure == Failure::Crowded {
+                    self.cells.note_refusal(Refusal::Resolving);
+                }
+                self.keep(&question, key, flushes, Err(failure))
+            })
+    }
+
+    /// Count how far what came may be believed.
+    fn count(&self, fetched: &Result<Fetched, Failure>) {
+        let result = match fetched {
+            Ok(fetched) => match fetched.trust {
+                AnswerTrust::Secure => DnssecResult::Secure,
+                AnswerTrust::Insecure => DnssecResult::Insecure,
+                AnswerTrust::Unchecked => DnssecResult::Unchecked,
+            },
+            Err(failure) if failure.is_bogus() => DnssecResult::Bogus,
+            Err(_) => return,
+        };
+        self.cells.note_dnssec(result);
     }
 
     /// To ANY there is no conventional answer (RFC 8482 section 4): an alias is one, and of a name

@@ -2,7 +2,7 @@
 //! one for.
 
 use super::answering::Answering;
-use super::asked::{Later, Outcome, Wanted, end};
+use super::asked::{Later, Outcome, Wanted, end, note_reply};
 use super::fetch::as_asked;
 use super::zone_above::ds_of;
 use crate::answer::{minimal, special_use};
@@ -31,6 +31,7 @@ impl Answering {
         };
         out.resize(room, 0);
         let outcome = self.end_wait(&later, &question, &entry, cells, out);
+        note_reply(cells, &outcome, out);
         out.truncate(if let Outcome::Reply(len) = outcome {
             len
         } else {
@@ -42,6 +43,12 @@ impl Answering {
     /// (RFC 8767), or with SERVFAIL, so that the client asks another resolver, or with nothing at
     /// all where it is not refused `aloud`.
     pub fn shed(&self, later: &Later, aloud: bool, cells: &Cells, out: &mut [u8]) -> Outcome {
+        let outcome = self.give_up(later, aloud, cells, out);
+        note_reply(cells, &outcome, out);
+        outcome
+    }
+
+    fn give_up(&self, later: &Later, aloud: bool, cells: &Cells, out: &mut [u8]) -> Outcome {
         let Ok(question) = wire::read(&later.packet) else {
             return Outcome::Silence;
         };

@@ -22,11 +22,11 @@ pub use terms::Terms;
 
 use crate::answer::{minimal, special_use};
 use crate::cache::CacheKey;
-use crate::count::{Cells, Door, Event};
+use crate::count::{Cells, Door, Event, QuestionType, Refusal};
 use crate::policy::{Group, Standing};
 use crate::wire::{self, Question, UDP_OCTETS_MAX, ede, rcode};
 use answering::write;
-use asked::{Wanted, answer_fault, end};
+use asked::{Wanted, answer_fault, end, note_reply};
 
 impl Answering {
     /// Answer a question at once if that can be done without asking outside; the reply goes into
@@ -42,10 +42,24 @@ impl Answering {
         out: &mut [u8],
     ) -> Outcome {
         desk.cells.note_question(asked.door);
+        let outcome = self.decide(round, desk, asked, out);
+        note_reply(&desk.cells, &outcome, out);
+        outcome
+    }
+
+    #[inline]
+    fn decide(
+        &self,
+        round: &Round,
+        desk: &mut AnswerDesk,
+        asked: &Asked<'_>,
+        out: &mut [u8],
+    ) -> Outcome {
         let question = match read_within_rate(asked, &desk.cells, out) {
             Ok(question) => question,
             Err(outcome) => return outcome,
         };
+        desk.cells.note_type(QuestionType::of(question.qtype));
         let Some(out) = room_for(&question, asked.door, out) else {
             return Outcome::Silence;
         };
@@ -134,11 +148,13 @@ impl Answering {
         out: &mut [u8],
     ) -> Result<(Group, Option<&'static [u8]>), Outcome> {
         let Standing::Allowed(group) = asked.standing else {
+            cells.note_refusal(Refusal::NotAllowed);
             let errors = [(ede::PROHIBITED, "")];
             let len = minimal::empty(question, rcode::REFUSED, &errors, out);
             return Err(end(cells, Event::Refused, len));
         };
         if asked.rate == Rate::Slip {
+            cells.note_refusal(Refusal::ReplyRateTruncated);
             let errors = [(ede::RATE_LIMITED, "")];
             let len = minimal::truncated(question, &errors, out);
             return Err(end(cells, Event::Limited, len));
@@ -161,6 +177,7 @@ fn read_within_rate<'p>(
     out: &mut [u8],
 ) -> Result<Question<'p>, Outcome> {
     if asked.rate == Rate::Over {
+        cells.note_refusal(Refusal::ReplyRate);
         return Err(end(cells, Event::Limited, None));
     }
     wire::read(asked.packet).map_err(|fault| answer_fault(cells, fault, asked.packet, out))

@@ -48,6 +48,11 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
             .store(waiting_max, Ordering::Relaxed);
     }
 
+    /// How many may wait.
+    pub(super) fn waiting_max(&self) -> usize {
+        self.shared.waiting_max()
+    }
+
     /// How many wait now.
     pub(super) fn waiting(&self) -> usize {
         self.shared.waiting.load(Ordering::Relaxed)

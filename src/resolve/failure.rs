@@ -47,8 +47,9 @@ impl Failure {
         !matches!(self, Self::Sentinel)
     }
 
-    /// Was something said that cannot be validated?
-    pub const fn is_of_validation(self) -> bool {
+    /// Is the answer wrong, so that another server may have a right one? A limit or silence is no
+    /// fault of the answer.
+    pub const fn is_bogus(self) -> bool {
         matches!(
             self,
             Self::Bogus

@@ -38,7 +38,7 @@ pub use self::deny_below::deny_below;
 pub use self::failure::Failure;
 pub use self::forward::Upstream;
 pub use self::iterate::RootStanding;
-pub use self::question::{Fetched, Question, type_number};
+pub use self::question::{AnswerTrust, Fetched, Question, type_number};
 pub use self::renumber::Renumbering;
 pub use self::routes::{Route, Target};
 pub use self::start_error::StartError;
@@ -261,6 +261,12 @@ impl Resolver {
             failures: tally.failures.load(Ordering::Relaxed),
             rebindings: self.rebinding.as_ref().map(|rebinding| rebinding.refused()),
         }
+    }
+
+    /// The memory of what was learnt on the way to answers (delegations, servers' words, keys), in
+    /// octets; proofs of absence are not in it.
+    pub fn octets(&self) -> u64 {
+        self.source.engine().octets()
     }
 
     /// Forget what was learnt from outside (delegations, keys, answers kept by the recursor), all

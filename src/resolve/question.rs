@@ -48,6 +48,18 @@ impl UpstreamBlock {
     }
 }
 
+/// How far an answer from outside may be believed; one that is wrong is a
+/// [`Failure`](super::Failure).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnswerTrust {
+    /// All of it was validated.
+    Secure,
+    /// It was looked into, and for some of it nobody vouches.
+    Insecure,
+    /// Some of it was not looked into, as configured or as the client asked.
+    Unchecked,
+}
+
 /// A reply from outside, ready to be cached.
 #[derive(Clone, Debug)]
 pub struct Fetched {
@@ -62,6 +74,8 @@ pub struct Fetched {
     /// When the first of the signatures that vouch for it runs out, as 32 bits of the wall clock
     /// (RFC 4034 section 3.1.5); `None` where nobody vouches.
     pub signed_until_s: Option<u32>,
+    /// How far it may be believed.
+    pub trust: AnswerTrust,
 }
 
 impl Fetched {
@@ -72,6 +86,7 @@ impl Fetched {
             ede,
             text: Box::default(),
             signed_until_s: None,
+            trust: AnswerTrust::Unchecked,
         }
     }
 

@@ -148,6 +148,16 @@ impl Routes {
         walked.is_ok() && is_led
     }
 
+    /// The memory of what was learnt, in octets. The ways that walk share one walker.
+    pub(super) fn octets(&self) -> u64 {
+        let ways = self.zones.iter().map(|(_, way)| way).chain([&self.usual]);
+        let mut walkers = ways.filter_map(|way| match way {
+            RouteTarget::Walk(walker) => Some(walker.octets()),
+            _ => None,
+        });
+        walkers.next().unwrap_or(0)
+    }
+
     /// Forget what was learnt about a name and all below it.
     pub(super) fn forget(&self, below: &Name) {
         let ways = self.zones.iter().map(|(_, way)| way).chain([&self.usual]);

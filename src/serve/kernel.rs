@@ -301,6 +301,29 @@ pub fn ask_for_destination(socket: &impl AsRawFd, bound: IpAddr) -> io::Result<(
     }
 }
 
+/// How many datagrams the kernel has dropped in front of this socket, mostly for want of room: the
+/// counter behind SO_RXQ_OVFL, which goes round at 2^32.
+pub fn drops(socket: &impl AsRawFd) -> io::Result<u32> {
+    const SO_MEMINFO: libc::c_int = 55; // <asm-generic/socket.h>, not in libc
+    const DROPS: usize = libc::SK_MEMINFO_DROPS as usize;
+    let mut figures = [0_u32; DROPS + 1];
+    let mut octets = size_of_val(&figures) as libc::socklen_t;
+    // SAFETY: the kernel writes at most `octets` octets of numbers into `figures`; both live on.
+    let done = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            SO_MEMINFO,
+            figures.as_mut_ptr().cast(),
+            &raw mut octets,
+        )
+    };
+    if done < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(figures[DROPS])
+}
+
 /// Give the calling thread short turns at its CPU, of `turn` each: the shorter a thread's turns,
 /// the sooner it gets one when it wakes up (Linux 6.12; before, this changes nothing). Its share
 /// stays the same.
@@ -495,6 +518,29 @@ mod tests {
                 .lines()
                 .any(|line| line.starts_with("se.slice") && line.ends_with(" 100000"))
         );
+    }
+
+    #[test]
+    fn what_the_kernel_drops_is_told() {
+        let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+        assert_eq!(drops(&server).unwrap(), 0);
+        // More than any receive buffer takes that was not asked for.
+        let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let (sent, datagram) = (20_000, [0; 1000]);
+        for _ in 0..sent {
+            client
+                .send_to(&datagram, server.local_addr().unwrap())
+                .unwrap();
+        }
+        let dropped = drops(&server).unwrap();
+        assert!(dropped > 0 && dropped < sent, "{dropped}");
+        server
+            .set_read_timeout(Some(Duration::from_millis(1)))
+            .unwrap();
+        let mut batch = Batch::new();
+        let taken = std::iter::from_fn(|| Some(batch.receive(&server).unwrap() as u32));
+        let taken: u32 = taken.take_while(|taken| *taken > 0).sum();
+        assert!(taken + dropped <= sent, "{taken} and {dropped}");
     }
 
     #[test]

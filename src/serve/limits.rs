@@ -12,6 +12,7 @@ use arc_swap::ArcSwap;
 
 use super::client_limits::{ClientLimitTable, CountedNetwork, Places};
 use crate::clock;
+use crate::count::Refusal;
 use crate::policy::Standing;
 use crate::query::Rate;
 
@@ -163,8 +164,8 @@ impl Connections {
         self.places.store(Arc::new(Places { max, limits }));
     }
 
-    /// A permit for one more connection, or nothing where it would be one too many.
-    pub fn admit(self: &Arc<Self>, address: IpAddr, standing: Standing) -> Option<Permit> {
+    /// A permit for one more connection, or why it would be one too many.
+    pub fn admit(self: &Arc<Self>, address: IpAddr, standing: Standing) -> Result<Permit, Refusal> {
         let places = self.places.load();
         let max = places.max;
         let allowance = places.limits.find(address);
@@ -172,17 +173,20 @@ impl Connections {
         let of_client_max = allowance.limits.connections.unwrap_or(max);
         let mut open = self.lock();
         let is_stranger = standing == Standing::Refused;
-        if open.all >= max || is_stranger && open.strangers >= max.div_ceil(STRANGERS_SHARE) {
-            return None;
+        if open.all >= max {
+            return Err(Refusal::ConnectionsAll);
+        }
+        if is_stranger && open.strangers >= max.div_ceil(STRANGERS_SHARE) {
+            return Err(Refusal::ConnectionsNotAllowed);
         }
         if open.by_client.get(&client).copied().unwrap_or_default() >= of_client_max {
-            return None;
+            return Err(Refusal::ConnectionsClient);
         }
         *open.by_client.entry(client).or_default() += 1;
         open.all += 1;
         open.strangers += usize::from(is_stranger);
         drop(open);
-        Some(Permit {
+        Ok(Permit {
             connections: Arc::clone(self),
             client,
             standing,
@@ -197,6 +201,11 @@ impl Connections {
         let half = (max / 2).max(1);
         let share = free.clamp(half.div_ceil(PATIENCE_SHARE_MIN), half);
         idle.mul_f64(share as f64 / half as f64)
+    }
+
+    /// How many may be open.
+    pub fn max(&self) -> usize {
+        self.places.load().max
     }
 
     /// How many are open.
@@ -381,7 +390,7 @@ mod tests {
         let allowed =
             Clients::new(&["0.0.0.0/0".parse().unwrap()], &[], &[]).classify(ip("192.0.2.1"));
         let connections = Connections::new(20, two_connections());
-        let admit = |address: &str| connections.admit(ip(address), allowed);
+        let admit = |address: &str| connections.admit(ip(address), allowed).ok();
         let first = admit("192.0.2.1").unwrap();
         let second = admit("::ffff:192.0.2.1").unwrap();
         assert!(admit("192.0.2.1").is_none());
@@ -396,7 +405,9 @@ mod tests {
         assert!(admit("2001:db8:0:ff::1").is_none(), "the same /56");
         let strangers: Vec<_> = (0..10_u8)
             .filter_map(|host| {
-                connections.admit(IpAddr::from([198, 51, 100, host]), Standing::Refused)
+                connections
+                    .admit(IpAddr::from([198, 51, 100, host]), Standing::Refused)
+                    .ok()
             })
             .collect();
         assert_eq!(strangers.len(), 3, "an eighth, rounded up");

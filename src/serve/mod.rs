@@ -2,6 +2,7 @@
 //! the replies.
 
 mod backlog;
+mod certificate;
 pub mod client_limits;
 mod connection;
 pub mod cookies;

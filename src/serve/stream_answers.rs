@@ -9,7 +9,7 @@ use std::time::Instant;
 use super::edns_options::Addenda;
 use super::in_service::Current;
 use crate::clock;
-use crate::count::Cells;
+use crate::count::{Cells, Refusal};
 use crate::policy::Standing;
 use crate::query::{AnswerDesk, Asked, Outcome};
 
@@ -17,6 +17,9 @@ use crate::query::{AnswerDesk, Asked, Outcome};
 pub(super) trait StreamAnswers: Send + Sync + 'static {
     /// What the client at `address` may do.
     fn classify(&self, address: IpAddr) -> Standing;
+
+    /// Count that something of a client was turned away.
+    fn note_refusal(&self, why: Refusal);
 
     /// Add the reply to `replies` at once; where it has to be fetched, hand back the wait for it.
     /// An empty reply is not sent.
@@ -119,6 +122,10 @@ impl StreamAnswers for Desks {
         self.current.load().answering.clients().classify(address)
     }
 
+    fn note_refusal(&self, why: Refusal) {
+        self.cells.note_refusal(why);
+    }
+
     fn answer(
         &self,
         asked: &Asked<'_>,
@@ -179,6 +186,7 @@ pub(super) mod stand_in {
         asked: AtomicUsize,
         waiting: Arc<AtomicUsize>,
         waiting_max: AtomicUsize,
+        refusals: Mutex<Vec<Refusal>>,
     }
 
     impl StandIn {
@@ -189,12 +197,18 @@ pub(super) mod stand_in {
                 asked: AtomicUsize::new(0),
                 waiting: Arc::default(),
                 waiting_max: AtomicUsize::new(0),
+                refusals: Mutex::default(),
             }
         }
 
         /// How many questions came.
         pub(in super::super) fn asked(&self) -> usize {
             self.asked.load(Relaxed)
+        }
+
+        /// What was turned away, in order.
+        pub(in super::super) fn refusals(&self) -> Vec<Refusal> {
+            self.refusals.lock().unwrap().clone()
         }
 
         /// How many waited at the gate at once.
@@ -206,6 +220,10 @@ pub(super) mod stand_in {
     impl StreamAnswers for StandIn {
         fn classify(&self, address: IpAddr) -> Standing {
             self.clients.classify(address)
+        }
+
+        fn note_refusal(&self, why: Refusal) {
+            self.refusals.lock().unwrap().push(why);
         }
 
         fn answer(

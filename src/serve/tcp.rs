@@ -23,7 +23,7 @@ use super::stop::{Stop, stopped};
 use super::stream_answers::{Desks, StreamAnswers};
 pub use super::stream_terms::Settings;
 use super::stream_terms::StreamTerms;
-use crate::count::Door;
+use crate::count::{Door, Refusal};
 
 /// What all TCP and TLS doors share: the desks and the limits. Clone it for each.
 pub struct Streams<A = Desks> {
@@ -70,12 +70,27 @@ impl<A> Streams<A> {
         self.connections.open()
     }
 
+    /// How many connections may be open.
+    pub fn max(&self) -> usize {
+        self.connections.max()
+    }
+
+    pub(super) fn answers(&self) -> &Arc<A> {
+        &self.answers
+    }
+
     fn admit(&self, address: IpAddr, door: Door) -> Option<(Client<A>, Permit)>
     where
         A: StreamAnswers,
     {
         let standing = self.answers.classify(address);
-        let permit = self.connections.admit(address, standing)?;
+        let permit = match self.connections.admit(address, standing) {
+            Ok(permit) => permit,
+            Err(why) => {
+                self.answers.note_refusal(why);
+                return None;
+            }
+        };
         let client = Client {
             answers: Arc::clone(&self.answers),
             connections: Arc::clone(&self.connections),
@@ -255,6 +270,7 @@ async fn receive_introduced<A, G, F, S>(
         connections, idle, ..
     } = streams.terms.load().settings;
     let Some(slot) = streams.strangers.take(connections) else {
+        streams.answers.note_refusal(Refusal::Balancers);
         return;
     };
     let patience = streams.connections.patience(idle);
@@ -361,6 +377,8 @@ mod tests {
         let mut third = TcpStream::connect(opened.address).await.unwrap();
         assert_eq!(hear(&mut third).await, None);
         assert_eq!(opened.streams.open(), 2);
+        let refusals = opened.streams.answers.refusals();
+        assert_eq!(refusals, [Refusal::ConnectionsClient]);
         drop(inside);
         let asked_until = time::Instant::now() + DEADLINE;
         loop {

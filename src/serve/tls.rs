@@ -17,11 +17,13 @@ use tokio::time;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::certificate::not_after;
 use super::slots::Slot;
 use super::stop::Stop;
 use super::stream_answers::StreamAnswers;
 use super::tcp::{Streams, accept_each};
-use crate::count::Door;
+use crate::clock::UnixSeconds;
+use crate::count::{Door, Refusal};
 
 /// The protocol's name in the handshake (RFC 7858, IANA's ALPN registry).
 const ALPN: &[u8] = b"dot";
@@ -30,6 +32,7 @@ const ALPN: &[u8] = b"dot";
 #[derive(Clone)]
 pub struct TlsIdentity {
     config: Arc<ServerConfig>,
+    valid_until: Option<UnixSeconds>,
 }
 
 /// The identity in force; another one is shown to those who come after it, and connections that are
@@ -87,6 +90,7 @@ impl TlsIdentity {
             path: key.to_owned(),
             error,
         })?;
+        let valid_until = chain.iter().filter_map(|one| not_after(one)).min();
         // Named here, because another crate may have asked for another provider as the process's
         // default.
         let builder = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
@@ -106,7 +110,13 @@ impl TlsIdentity {
         config.ticketer = aws_lc_rs::Ticketer::new()?;
         Ok(Self {
             config: Arc::new(config),
+            valid_until,
         })
+    }
+
+    /// When the first certificate of the chain runs out; nothing where none says.
+    pub const fn valid_until(&self) -> Option<UnixSeconds> {
+        self.valid_until
     }
 }
 
@@ -147,9 +157,13 @@ async fn accept_secured<A: StreamAnswers>(
 ) {
     let (connections, terms) = (Arc::clone(&streams.connections), Arc::clone(&streams.terms));
     let handshakes = Arc::clone(&streams.handshakes);
+    let answers = Arc::clone(streams.answers());
     let greet = move |stream| {
         let settings = terms.load().settings;
         let slot = handshakes.take(settings.connections.div_ceil(HANDSHAKES_SHARE));
+        if slot.is_none() {
+            answers.note_refusal(Refusal::Handshakes);
+        }
         let acceptor = TlsAcceptor::from(Arc::clone(&identity.load().config));
         let patience = connections.patience(settings.idle).min(HANDSHAKE);
         shake_hands(acceptor, slot, patience, stream)

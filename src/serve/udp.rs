@@ -15,11 +15,11 @@ use super::backlog::Backlog;
 use super::cookies::{CookieProof, Cookies, WholeCookie};
 use super::in_service::{Current, InService};
 use super::kernel::{self, BATCH, Batch, ReturnPath};
-use super::udp_socket::LOOK_UP;
-use super::udp_socket::{BindError, bind_one, find_free};
+pub use super::udp_socket::UdpLosses;
+use super::udp_socket::{BindError, LOOK_UP, bind_one, find_free};
 use super::waiters::Waiter;
 use crate::clock;
-use crate::count::{Cells, Door};
+use crate::count::{Cells, Door, Refusal};
 use crate::process;
 use crate::query::{AnswerDesk, Answering, Asked, Later, Outcome, Rate};
 use crate::wire::{COOKIE, UDP_OCTETS_MAX, add_option, door_options, push_option};
@@ -54,6 +54,8 @@ pub struct Bound {
 
 /// The open door.
 pub struct Udp {
+    /// What the kernel drops in front of it.
+    pub losses: UdpLosses,
     threads: Vec<JoinHandle<()>>,
     stop: Arc<AtomicBool>,
     misses: TaskTracker,
@@ -130,6 +132,7 @@ impl Bound {
             tracker.clone(),
             Arc::clone(&backlog),
         ));
+        let losses = UdpLosses::of(&self.sockets);
         let mut threads = Vec::with_capacity(self.sockets.len());
         for (index, socket) in self.sockets.into_iter().enumerate() {
             let misses = MissQueue {
@@ -155,6 +158,7 @@ impl Bound {
             })?);
         }
         Ok(Udp {
+            losses,
             threads,
             stop,
             misses: tracker,
@@ -316,8 +320,11 @@ impl MissQueue {
         } = waiting;
         let is_late = self.backlog.is_late(arrived);
         let later = match guards.waiters.admit(client, is_late) {
-            None => later,
-            Some(waiter) => {
+            Err(why) => {
+                desk.cells().note_refusal(why);
+                later
+            }
+            Ok(waiter) => {
                 self.backlog.note_waiting(arrived);
                 let miss = Miss {
                     later,
@@ -375,11 +382,15 @@ async fn finish(miss: Miss, cells: Arc<Cells>) {
     if let Some(given) = miss.given {
         push_option(&mut reply, given.octets_max, COOKIE, &given.cookie);
     }
+    if reply.is_empty() {
+        return;
+    }
+    if !miss.waiter.may_send(miss.arrived.elapsed()) {
+        cells.note_refusal(Refusal::ReplyLate);
+        return;
+    }
     // A client that is gone, or a full socket buffer: as if the datagram were lost on the way.
-    if !reply.is_empty()
-        && miss.waiter.may_send(miss.arrived.elapsed())
-        && miss.back.send(&miss.socket, &reply).is_ok()
-    {
+    if miss.back.send(&miss.socket, &reply).is_ok() {
         let elapsed_us = u64::try_from(miss.arrived.elapsed().as_micros()).unwrap_or(u64::MAX);
         cells.note_latency(elapsed_us, 1);
     }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -54,4 +55,21 @@ pub(super) fn bind_one(address: SocketAddr) -> io::Result<UdpSocket> {
     }
     socket.bind(&address.into())?;
     Ok(socket.into())
+}
+
+/// Knows what the kernel drops in front of a door's sockets, for as long as it is open.
+#[derive(Clone)]
+pub struct UdpLosses(Vec<Weak<UdpSocket>>);
+
+impl UdpLosses {
+    pub(super) fn of(sockets: &[Arc<UdpSocket>]) -> Self {
+        Self(sockets.iter().map(Arc::downgrade).collect())
+    }
+
+    /// Datagrams that were dropped so far.
+    pub fn read(&self) -> u64 {
+        let open = self.0.iter().filter_map(Weak::upgrade);
+        open.map(|socket| u64::from(kernel::drops(&*socket).unwrap_or_default()))
+            .sum()
+    }
 }

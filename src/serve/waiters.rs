@@ -12,6 +12,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 use super::client_limits::{ClientLimitTable, CountedNetwork, Places};
+use crate::count::Refusal;
 
 /// However full it is, a client may have so many waiting until all places are taken.
 const FAIR_SHARE_MIN: usize = 20;
@@ -75,11 +76,11 @@ impl Waiters {
         self.places.store(Arc::new(Places { max, limits }));
     }
 
-    /// The right to wait, or nothing where the client has as many waiting as it may. The fuller it
-    /// is, the fewer that are: those who ask most give way first. While all are late only as long
+    /// The right to wait, or why the client has none: it has as many waiting as it may. The fuller
+    /// it is, the fewer that are: those who ask most give way first. While all are late only as long
     /// as few wait: then it is other programs that have the CPU, and more waiting makes nobody
     /// later.
-    pub fn admit(self: &Arc<Self>, address: IpAddr, is_late: bool) -> Option<Waiter> {
+    pub fn admit(self: &Arc<Self>, address: IpAddr, is_late: bool) -> Result<Waiter, Refusal> {
         let places = self.places.load();
         let max = places.max;
         let allowance = places.limits.find(address);
@@ -94,8 +95,14 @@ impl Waiters {
             .clients
             .get(&client)
             .map_or(0, |waiting| waiting.count);
-        if free == 0 || count >= share || is_late && present.all >= FEW {
-            return None;
+        if free == 0 {
+            return Err(Refusal::WaitingAll);
+        }
+        if count >= share {
+            return Err(Refusal::WaitingClient);
+        }
+        if is_late && present.all >= FEW {
+            return Err(Refusal::WaitingLate);
         }
         present.all += 1;
         let waiting = present.clients.entry(client).or_insert(Waiting {
@@ -107,7 +114,7 @@ impl Waiters {
         waiting.is_crowd |= waiting.count > CROWD;
         waiting.due = GATHERED_REPLIES_MAX.min(waiting.due + 1);
         drop(present);
-        Some(Waiter {
+        Ok(Waiter {
             waiters: Arc::clone(self),
             client,
             is_exempt: allowance.limits.waiting.is_none(),
@@ -173,7 +180,7 @@ mod tests {
 
     fn admit(waiters: &Arc<Waiters>, address: &str, count: usize) -> Vec<Waiter> {
         (0..count)
-            .map_while(|_| waiters.admit(address.parse().unwrap(), false))
+            .map_while(|_| waiters.admit(address.parse().unwrap(), false).ok())
             .collect()
     }
 
@@ -225,15 +232,17 @@ mod tests {
     fn while_all_are_late_few_may_wait() {
         let waiters = waiters(4 * FEW, 2 * FEW);
         let held: Vec<_> = (0..2 * FEW)
-            .map_while(|_| waiters.admit("192.0.2.1".parse().unwrap(), true))
+            .map_while(|_| waiters.admit("192.0.2.1".parse().unwrap(), true).ok())
             .collect();
         assert_eq!(
             (
                 held.len(),
-                waiters.admit("192.0.2.2".parse().unwrap(), false).is_some()
+                waiters.admit("192.0.2.2".parse().unwrap(), false).is_ok()
             ),
             (FEW, true)
         );
+        let late = waiters.admit("192.0.2.2".parse().unwrap(), true).err();
+        assert_eq!(late, Some(Refusal::WaitingLate));
     }
 
     #[test]
@@ -252,6 +261,8 @@ mod tests {
             (250, 0),
             "all places are taken"
         );
+        let none_left = waiters.admit("192.0.2.3".parse().unwrap(), false).err();
+        assert_eq!(none_left, Some(Refusal::WaitingAll));
         drop((held, small));
         let present = waiters.lock();
         assert_eq!((present.all, present.clients.len()), (0, 0));

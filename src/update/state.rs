@@ -40,6 +40,9 @@ pub struct ListState {
     /// run; none of any other.
     #[serde(default)]
     pub in_force_after_s: Option<u64>,
+    /// Issues that came into force later than that, since the start.
+    #[serde(default)]
+    pub deadlines_missed: u64,
     /// When it runs out; it goes on blocking, and that is an alarm.
     #[serde(default)]
     pub expires: Option<UnixSeconds>,

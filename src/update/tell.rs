@@ -48,6 +48,7 @@ impl Stand {
             unused_identities: unused_identities.clone(),
             overrides: self.overrides_of(&loaded.digest),
             reached: self.state.reached,
+            deadlines_missed: self.state.deadlines_missed,
             alarms: std::mem::take(&mut self.state.alarms),
             ..ListState::default()
         };
@@ -87,6 +88,7 @@ impl Stand {
             .apply_within_s
             .filter(|within_s| after_s > *within_s)
         {
+            self.state.deadlines_missed += 1;
             warn!(
                 %list, serial, after_s, within_s,
                 "the issue came into force later than apply_within_s allows: `wardline history \

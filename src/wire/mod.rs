@@ -13,7 +13,7 @@ pub use options::{
     push_option,
 };
 pub use question::{Edns, Fault, Question, QuestionBytes, read};
-pub use reply::{Flags, Reply, bare_reply};
+pub use reply::{Flags, Reply, bare_reply, reply_code};
 pub use walk::{Message, Section, WalkFault, WireRecord};
 
 /// The port of DNS over UDP and TCP (RFC 1035, section 4.2).

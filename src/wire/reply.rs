@@ -162,6 +162,23 @@ fn header(question: &Question<'_>, rcode: u16, flags: Flags) -> [u8; HEADER_OCTE
     [id_high, id_low, high, low, 0, 1, 0, 0, 0, 0, 0, 0]
 }
 
+/// The response code of a reply of ours, with the bits of it that OPT has where that is its only
+/// record (RFC 6891 section 6.1.3); 0 where it is too short to have one.
+pub fn reply_code(reply: &[u8]) -> u16 {
+    const OPT_ALONE: [u8; 6] = [0, 0, 0, 0, 0, 1];
+    let low = reply.get(3).map_or(0, |flags| u16::from(flags & 0x0f));
+    if low != 0 || reply.get(6..HEADER_OCTETS) != Some(&OPT_ALONE) {
+        return low;
+    }
+    let mut at = HEADER_OCTETS;
+    while let Some(label @ 1..) = reply.get(at) {
+        at += 1 + usize::from(*label);
+    }
+    // The root's octet, type and class; then OPT's own name, type and class.
+    let high = reply.get(at + 1 + 4 + 1 + 4).copied().unwrap_or_default();
+    u16::from(high) << 4
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -209,6 +226,9 @@ mod tests {
             Reply::start(&mut out, &question, rcode::BADVERS, Flags::default()).unwrap();
         assert!(!reply.push_answers(&[0; 14], 1));
         let len = reply.finish(&question, rcode::BADVERS, &[(16, "a text")]);
+        assert_eq!(reply_code(&out[..len]), rcode::BADVERS);
+        assert_eq!(reply_code(b"\0\0\x81\x83\0\x01"), rcode::NXDOMAIN);
+        assert_eq!(reply_code(&[0; 3]), 0);
         assert_eq!(&out[19..len], b"\0\0\x29\x04\xd0\x01\0\x80\0\0\0");
         assert!(Reply::start(&mut [0; 18], &question, 0, Flags::default()).is_none());
     }

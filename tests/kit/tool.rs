@@ -52,6 +52,7 @@ pub(crate) const MOUNT: Tool = Tool {
     is_there: can_mount,
     ..program("mount", "mount")
 };
+pub(crate) const PROMETHEUS: Tool = program("prometheus", "prometheus");
 pub(crate) const PYTHON: Tool = Tool {
     besides: ", for the python3 that is first on PATH",
     is_there: has_cryptography,
@@ -63,6 +64,7 @@ pub(crate) const STRACE: Tool = Tool {
     ..program("strace", "strace")
 };
 pub(crate) const STUBBY: Tool = program("stubby", "stubby");
+pub(crate) const TMUX: Tool = program("tmux", "tmux");
 
 /// The resolvers that long runs ask beside ours.
 pub(crate) const KRESD: Tool = program("kresd", "knot-resolver");
@@ -242,9 +244,11 @@ mod tests {
             KDIG,
             KNOTD,
             MOUNT,
+            PROMETHEUS,
             PYTHON,
             STRACE,
             STUBBY,
+            TMUX,
             UNBOUND,
         ];
         for (script, tools) in [

@@ -208,7 +208,7 @@ impl Scene {
 
     /// How a list stands, asked over the control socket as `wardline status` does.
     pub(super) fn status_of(&self, list: &str) -> Value {
-        let reply = ask(&self.running.control_socket(), &Request::Status).expect("a status");
+        let reply = ask(&self.running.control_socket(), &Request::Status, || {}).expect("a status");
         let ControlReply::Status(status) = reply else {
             panic!("no status: {reply:?}");
         };

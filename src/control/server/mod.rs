@@ -10,13 +10,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use tracing::warn;
 
 use super::answer::ServerParts;
-use super::protocol::{ControlReply, Request};
+use super::protocol::{ControlReply, Request, Status};
+use super::underway::Underway;
 use crate::clock::monotonic;
 
 /// Connections at once; one more is told so and closed.
@@ -123,26 +124,74 @@ fn is_something_else(path: &Path) -> bool {
         .is_ok_and(|metadata| !metadata.file_type().is_socket())
 }
 
+/// What requests are answered from.
+enum Served {
+    /// Nothing is there yet but the socket.
+    Starting(Starting),
+    Parts(Box<ServerParts>),
+}
+
+/// A program that reads its lists, or what else a start takes.
+struct Starting {
+    underway: Underway,
+    started: Instant,
+}
+
+impl Starting {
+    fn answer(&self, request: &Request) -> ControlReply {
+        match request {
+            Request::Status => ControlReply::Status(Box::new(Status {
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                pid: std::process::id(),
+                uptime_s: monotonic().duration_since(self.started).as_secs(),
+                underway: self.underway.show(),
+                ..Status::default()
+            })),
+            _ => ControlReply::Failed {
+                message: format!("the program starts{}: try again", told(&self.underway)),
+            },
+        }
+    }
+}
+
+/// What is under way, for a message; nothing where nothing is.
+fn told(underway: &Underway) -> String {
+    let works = underway.show().into_iter();
+    let works: Vec<_> = works
+        .map(|work| format!("{}, for {} s", work.what, work.for_s))
+        .collect();
+    if works.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", works.join("; "))
+    }
+}
+
 /// Answers requests until it is dropped.
 pub struct ControlServer {
     path: PathBuf,
-    parts: Arc<ArcSwap<ServerParts>>,
+    served: Arc<ArcSwap<Served>>,
     is_over: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl ControlServer {
-    /// Answer requests on threads of its own.
-    pub fn start(socket: Socket, parts: ServerParts) -> io::Result<Self> {
+    /// Answer requests on threads of its own: of a program that has just been `started`, for now
+    /// only what takes its time.
+    pub fn start(socket: Socket, underway: Underway, started: Instant) -> io::Result<Self> {
         let (path, is_over) = (socket.path.clone(), Arc::new(AtomicBool::new(false)));
-        let parts = Arc::new(ArcSwap::from_pointee(parts));
-        let (served, over) = (Arc::clone(&parts), Arc::clone(&is_over));
+        let starting = Starting {
+            underway: underway.clone(),
+            started,
+        };
+        let served = Arc::new(ArcSwap::from_pointee(Served::Starting(starting)));
+        let (shared, over) = (Arc::clone(&served), Arc::clone(&is_over));
         let thread = std::thread::Builder::new()
             .name("control".to_owned())
-            .spawn(move || accept(&socket, &served, &over))?;
+            .spawn(move || accept(&socket, &shared, &underway, &over))?;
         Ok(Self {
             path,
-            parts,
+            served,
             is_over,
             thread: Some(thread),
         })
@@ -150,7 +199,7 @@ impl ControlServer {
 
     /// Answer from these parts from now on.
     pub fn replace(&self, parts: ServerParts) {
-        self.parts.store(Arc::new(parts));
+        self.served.store(Arc::new(Served::Parts(Box::new(parts))));
     }
 }
 
@@ -167,7 +216,7 @@ impl Drop for ControlServer {
     }
 }
 
-fn accept(socket: &Socket, parts: &ArcSwap<ServerParts>, is_over: &AtomicBool) {
+fn accept(socket: &Socket, served: &ArcSwap<Served>, underway: &Underway, is_over: &AtomicBool) {
     let seats = Arc::new(());
     loop {
         let accepted = socket.listener.accept();
@@ -180,20 +229,23 @@ fn accept(socket: &Socket, parts: &ArcSwap<ServerParts>, is_over: &AtomicBool) {
         };
         if Arc::strong_count(&seats) > CONNECTIONS_MAX {
             let busy = ControlReply::Failed {
-                message: format!("{CONNECTIONS_MAX} requests are under way already: try again"),
+                message: format!(
+                    "{CONNECTIONS_MAX} requests are under way already{}: try again",
+                    told(underway)
+                ),
             };
             let _ = stream
                 .set_nonblocking(true)
                 .and_then(|()| send(&stream, &busy));
             continue;
         }
-        let (parts, seat) = (parts.load_full(), Arc::clone(&seats));
+        let (served, seat) = (served.load_full(), Arc::clone(&seats));
         let spawned = std::thread::Builder::new()
             .name("control".to_owned())
             .spawn(move || {
                 let _seat = seat;
                 // The other side is gone or too slow: there is nobody to tell.
-                let _ = converse(&stream, &parts);
+                let _ = converse(&stream, &served);
             });
         if let Err(error) = spawned {
             warn!("no thread for a control request ({error})");
@@ -202,10 +254,13 @@ fn accept(socket: &Socket, parts: &ArcSwap<ServerParts>, is_over: &AtomicBool) {
 }
 
 /// One request, one reply.
-fn converse(stream: &UnixStream, parts: &ServerParts) -> io::Result<()> {
+fn converse(stream: &UnixStream, served: &Served) -> io::Result<()> {
     let line = receive(stream)?;
     let reply = match serde_json::from_slice::<Request>(&line) {
-        Ok(request) => parts.answer(&request),
+        Ok(request) => match served {
+            Served::Starting(starting) => starting.answer(&request),
+            Served::Parts(parts) => parts.answer(&request),
+        },
         Err(error) => ControlReply::Failed {
             message: format!("not a request: {error}: are program and command of one version?"),
         },

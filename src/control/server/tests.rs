@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use tempfile::TempDir;
 
 use super::super::protocol::*;
-use super::super::{AskFault, Configuration, Facts, ReloadTurn, Resolution, TemporaryChange, ask};
+use super::super::{AskFault, Configuration, Facts, ReloadTurn, Resolution, TemporaryChange};
 use super::*;
 use crate::cache::{Flush, FlushKind};
 use crate::count::{Board, Kind};
@@ -116,14 +116,26 @@ fn parts() -> ServerParts {
         health: Health::default(),
         readiness: Default::default(),
         resolution: Box::new(Desk(Mutex::default())),
+        underway: Underway::default(),
         started: monotonic(),
     }
+}
+
+fn ask(path: &Path, request: &Request) -> Result<ControlReply, AskFault> {
+    super::super::ask(path, request, || {})
+}
+
+/// A program that has nothing yet but its socket.
+fn starting(path: &Path) -> ControlServer {
+    let socket = Socket::bind(path).unwrap();
+    ControlServer::start(socket, Underway::default(), monotonic()).unwrap()
 }
 
 fn serve() -> (TempDir, PathBuf, ControlServer) {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("control.sock");
-    let server = ControlServer::start(Socket::bind(&path).unwrap(), parts()).unwrap();
+    let server = starting(&path);
+    server.replace(parts());
     (folder, path, server)
 }
 
@@ -212,6 +224,55 @@ fn every_request_has_its_reply() {
         .unwrap(),
         ControlReply::Flush(Flushed { removed: 2 })
     );
+}
+
+#[test]
+fn a_program_that_starts_says_what_it_is_at_and_nothing_else() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("control.sock");
+    let underway = Underway::default();
+    let socket = Socket::bind(&path).unwrap();
+    let server = ControlServer::start(socket, underway.clone(), monotonic()).unwrap();
+    let work = underway.begin("the lists are read");
+    let ControlReply::Status(status) = ask(&path, &Request::Status).unwrap() else {
+        panic!()
+    };
+    assert_eq!(status.underway[0].what, "the lists are read");
+    assert_eq!((status.pid, status.lists.len()), (std::process::id(), 0));
+    let ControlReply::Failed { message } = ask(
+        &path,
+        &Request::Flush {
+            name: None,
+            below: false,
+            kind: None,
+        },
+    )
+    .unwrap() else {
+        panic!()
+    };
+    let expected = "the program starts (the lists are read, for ";
+    assert!(message.starts_with(expected), "{message}");
+    drop(work);
+    server.replace(parts());
+    let ControlReply::Status(status) = ask(&path, &Request::Status).unwrap() else {
+        panic!()
+    };
+    assert_eq!((status.underway.len(), status.lists.len()), (0, 1));
+}
+
+/// A program that is stopped holds its socket all the same.
+#[test]
+fn silence_is_told_after_a_second_and_at_last_a_fault() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("control.sock");
+    let _nobody = UnixListener::bind(&path).unwrap();
+    let told = std::cell::Cell::new(None);
+    let begun = monotonic();
+    let fault = super::super::ask(&path, &Request::Status, || told.set(Some(begun.elapsed())));
+    let fault = fault.unwrap_err();
+    assert!(matches!(fault, AskFault::Silent(..)), "{fault}");
+    let told = told.get().expect("a word after a second");
+    assert!(told >= Duration::from_secs(1), "{told:?}");
 }
 
 #[test]

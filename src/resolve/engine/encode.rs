@@ -7,7 +7,7 @@ use super::hop::Hop;
 use crate::clock;
 use crate::resolve::convert::{expiration_of, their_name};
 use crate::resolve::failure::Failure;
-use crate::resolve::question::{Fetched, Question};
+use crate::resolve::question::{AnswerTrust, Fetched, Question};
 use crate::resolve::reply::later;
 use crate::resolve::rrset::RrSet;
 
@@ -62,8 +62,20 @@ pub(super) fn encode(question: &Question, hops: &[Hop], end: End) -> Result<Fetc
     Ok(Fetched {
         text: text.unwrap_or_default(),
         signed_until_s: signed_until_s(hops, clock::wall_u32_s()),
+        trust: trust(hops),
         ..Fetched::new(wire, ede)
     })
+}
+
+/// What may be believed of all of it.
+fn trust(hops: &[Hop]) -> AnswerTrust {
+    if hops.iter().all(|hop| hop.secure) {
+        AnswerTrust::Secure
+    } else if hops.iter().all(|hop| hop.secure || hop.insecure) {
+        AnswerTrust::Insecure
+    } else {
+        AnswerTrust::Unchecked
+    }
 }
 
 /// When the first set that is believed for its signatures has none any more that is in time.

@@ -8,6 +8,8 @@ use crate::resolve::rrset::Said;
 pub(super) struct Hop {
     pub(super) said: Arc<Said>,
     pub(super) secure: bool,
+    /// Nobody vouches for it, which was found out.
+    pub(super) insecure: bool,
     /// Why it is not, where there is a number for it (RFC 8914).
     pub(super) ede: Option<u16>,
 }
@@ -18,6 +20,7 @@ impl Hop {
         Self {
             said,
             secure: false,
+            insecure: false,
             ede: None,
         }
     }

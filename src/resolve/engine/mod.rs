@@ -90,6 +90,12 @@ impl Engine {
         }
     }
 
+    /// The memory of what was learnt, in octets.
+    pub(super) fn octets(&self) -> u64 {
+        let keys = self.validator.as_ref().map_or(0, Validator::octets);
+        self.routes.octets() + keys
+    }
+
     /// Ask for the keys of a zone with an anchor, whatever is remembered of them.
     pub(super) async fn refresh_keys(
         &self,
@@ -207,6 +213,7 @@ impl<A: Ask> Engine<A> {
         Ok(match judged.verdict {
             Security::Secure => Hop::secure(judged.said),
             Security::Insecure(why) => Hop {
+                insecure: true,
                 ede: why.ede(),
                 ..Hop::unchecked(judged.said)
             },

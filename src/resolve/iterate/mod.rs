@@ -171,6 +171,11 @@ impl Walker {
         }
     }
 
+    /// The memory of what was said and of who serves it, in octets.
+    pub(super) fn octets(&self) -> u64 {
+        self.memory.octets() + self.zones.octets()
+    }
+
     /// Forget what was said about a name and all below it, and who serves it.
     pub(super) fn forget(&self, below: &Name) {
         self.memory.forget(below);

@@ -95,6 +95,11 @@ impl Memory {
         })
     }
 
+    /// The memory that it takes, in octets.
+    pub(super) fn octets(&self) -> u64 {
+        self.shelf.weight()
+    }
+
     /// Forget what was said about a name and all below it.
     pub(super) fn forget(&self, below: &Name) {
         let below = wire_of(below);

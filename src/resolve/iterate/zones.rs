@@ -122,6 +122,11 @@ impl Zones {
         self.stubs.values().any(|stub| stub.name.zone_of(name))
     }
 
+    /// The memory that it takes, in octets.
+    pub(super) fn octets(&self) -> u64 {
+        self.shelf.weight()
+    }
+
     /// Forget the delegations at and below a name.
     pub(super) fn forget(&self, below: &Name) {
         self.shelf.retain(|_, zone| !below.zone_of(&zone.name));

@@ -12,7 +12,7 @@ use super::keys::now_s;
 use super::proof::Proof;
 use super::signature::{self, HeldSignature, ZoneKeys};
 use super::signer::{FoundZone, Provenance};
-use super::verdict::{Insecurity, Judged, Security, is_bogus};
+use super::verdict::{Insecurity, Judged, Security};
 use super::zone::ZoneTrust;
 use crate::clock;
 use crate::resolve::budget::Budget;
@@ -141,7 +141,7 @@ impl Validator {
                     ttl_s: held.ttl_s,
                     ..proof.clone()
                 }),
-                Err(failure) if is_bogus(failure) => blame = failure,
+                Err(failure) if failure.is_bogus() => blame = failure,
                 Err(failure) => return Err(failure),
             }
         }
@@ -223,7 +223,7 @@ impl Validator {
                 ZoneTrust::Secure(keys) => {
                     match signature::check(set, &keys, self.rules, now_s(), budget) {
                         Ok(held) => return Ok(Some(Checked::HeldSignature(held, keys))),
-                        Err(failure) if is_bogus(failure) => fault = Some(failure),
+                        Err(failure) if failure.is_bogus() => fault = Some(failure),
                         Err(failure) => return Err(failure),
                     }
                 }

@@ -17,7 +17,7 @@ use super::keys::{Vouching, digests};
 use super::retry::Retry;
 use super::signature;
 use super::signer::{FoundZone, Provenance};
-use super::verdict::{Insecurity, is_bogus};
+use super::verdict::Insecurity;
 use super::zone::ZoneTrust;
 use crate::clock::{self, UnixSeconds};
 use crate::resolve::budget::Budget;
@@ -302,7 +302,7 @@ impl Validator {
                 }
                 Ok(None) => {}
                 // A proof holds whatever else came along (RFC 4035 section 5.4).
-                Err(failure) if is_bogus(failure) => {
+                Err(failure) if failure.is_bogus() => {
                     fault.get_or_insert(failure);
                 }
                 Err(failure) => return Err(failure),

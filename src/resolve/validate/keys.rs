@@ -11,7 +11,7 @@ use super::anchor::Anchors;
 use super::retry::Retry;
 use super::rsa::is_short;
 use super::signature::{self, ZoneKeys};
-use super::verdict::{Insecurity, is_bogus};
+use super::verdict::Insecurity;
 use super::zone::ZoneTrust;
 use crate::clock::{self, ClockReading};
 use crate::resolve::budget::Budget;
@@ -149,7 +149,7 @@ impl Validator {
                     // What is below the zone is believed, or denied, by its keys of before.
                     self.forget(&set.name);
                 }
-                Err(failure) if is_bogus(failure) => {}
+                Err(failure) if failure.is_bogus() => {}
                 Err(failure) => return Err(failure),
             }
         }

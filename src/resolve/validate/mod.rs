@@ -7,7 +7,7 @@
 //! seen before.
 
 mod verdict;
-use verdict::{Insecurity, is_bogus};
+use verdict::Insecurity;
 pub(super) use verdict::{Judged, Security};
 
 mod aggressive_nsec;
@@ -151,7 +151,7 @@ impl Validator {
                 .judge_from_holder(ask, name, rtype, &said, budget)
                 .await;
             if let (Err(failure), Some(_)) = (&judged, &said.blocked)
-                && is_bogus(*failure)
+                && failure.is_bogus()
             {
                 return Ok(Judged {
                     said: Arc::new(keep_back(&said)),
@@ -221,6 +221,11 @@ impl Validator {
             ..Said::clone(said)
         });
         self.judge(ask, name, rtype, &said, budget).await
+    }
+
+    /// The memory of zones' keys, in octets.
+    pub(super) fn octets(&self) -> u64 {
+        self.zones.octets()
     }
 
     /// Forget the keys of zones at and below a name, and what proves that something there does not

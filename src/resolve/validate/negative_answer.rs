@@ -13,7 +13,7 @@ use super::denial::Denial;
 use super::proof::Proof;
 use super::signature::ZoneKeys;
 use super::signer::Provenance;
-use super::verdict::{Insecurity, Judged, Security, is_bogus};
+use super::verdict::{Insecurity, Judged, Security};
 use crate::clock;
 use crate::resolve::budget::Budget;
 use crate::resolve::convert::lowest_zone;
@@ -131,7 +131,7 @@ impl Validator {
                 Ok(Some(Checked::Insecure(why))) => return Ok(Err(why)),
                 Ok(None) => continue,
                 // A proof holds whatever else came along (RFC 4035 section 5.4).
-                Err(failure) if is_bogus(failure) => {
+                Err(failure) if failure.is_bogus() => {
                     fault.get_or_insert(failure);
                     continue;
                 }

@@ -2,7 +2,6 @@
 
 use std::net::IpAddr;
 
-use super::verdict::is_bogus;
 use crate::resolve::failure::Failure;
 
 /// Servers asked anew after bogus words.
@@ -35,7 +34,7 @@ impl Retry {
     ) -> Result<Option<T>, Failure> {
         let failure = match judged {
             Ok(judged) => return Ok(Some(judged)),
-            Err(failure) if is_bogus(failure) => failure,
+            Err(failure) if failure.is_bogus() => failure,
             Err(failure) => return Err(failure),
         };
         let from = from.filter(|from| self.avoid.len() < RETRIES_MAX && !self.avoid.contains(from));

@@ -869,7 +869,7 @@ async fn nobody_above_denies_what_an_island_s_anchor_vouches_for() {
             world.said.insert(key, forged);
             let judged = validator.ask(world, &name(owner), A_TYPE, &budget()).await;
             let failure = judged.map(|judged| judged.verdict).unwrap_err();
-            assert!(super::is_bogus(failure), "{zone} {rcode}: {failure:?}");
+            assert!(failure.is_bogus(), "{zone} {rcode}: {failure:?}");
         }
     }
 }

@@ -37,6 +37,30 @@ pub enum KeyState {
     Removed,
 }
 
+impl KeyState {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Start,
+        Self::AddPend,
+        Self::Valid,
+        Self::Missing,
+        Self::Revoked,
+        Self::Removed,
+    ];
+
+    /// The word in metrics.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::AddPend => "add_pend",
+            Self::Valid => "valid",
+            Self::Missing => "missing",
+            Self::Revoked => "revoked",
+            Self::Removed => "removed",
+        }
+    }
+}
+
 /// One key of a trust point.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct TrackedKey {

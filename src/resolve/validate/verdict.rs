@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use super::super::failure::Failure;
 use super::super::rrset::Said;
 use crate::wire::ede;
 
@@ -71,17 +70,4 @@ impl Judged {
             verdict: Security::Insecure(why),
         }
     }
-}
-
-/// Failures that another server may not have; a limit or silence is none.
-pub(in crate::resolve) const fn is_bogus(failure: Failure) -> bool {
-    matches!(
-        failure,
-        Failure::Bogus
-            | Failure::Expired
-            | Failure::NotYetValid
-            | Failure::KeyMissing
-            | Failure::Unsigned
-            | Failure::Unproven
-    )
 }

@@ -53,6 +53,11 @@ impl TrustCache {
             .map(|kept| kept.zone)
     }
 
+    /// The memory that it takes, in octets.
+    pub(super) fn octets(&self) -> u64 {
+        self.shelf.weight()
+    }
+
     /// Forget the zones at and below a name.
     pub(super) fn forget(&self, below: &Name) {
         self.shelf.retain(|apex, _| !below.zone_of(apex));
