@@ -7,9 +7,11 @@ use arc_swap::ArcSwap;
 
 use super::facts::{Configuration, Facts, ReloadTurn};
 use super::protocol::{
-    AnswerKind, CacheStatus, ControlReply, Flushed, GroupAnswer, ListStatus, MemoryStatus,
-    Questions, Reloaded, Request, RootCopyStatus, Status, UpstreamStatus, Why,
+    AnswerKind, CacheStatus, ControlReply, Flushed, ListStatus, MemoryStatus, Questions, Reloaded,
+    Request, RootCopyStatus, Status, UpstreamStatus,
 };
+use super::request_rate::RequestRates;
+use super::verdict::{GroupAnswer, Why};
 use crate::cache::{Flush, FlushKind};
 use crate::clock::monotonic;
 use crate::count::{Board, Event};
@@ -36,6 +38,8 @@ pub struct ServerParts {
     pub resolution: Box<dyn Resolution>,
     /// When the program started.
     pub started: Instant,
+    /// How often may be asked about names.
+    pub rates: RequestRates,
 }
 
 /// A page of memory, on the machines that we run on.
@@ -132,7 +136,9 @@ impl ServerParts {
                     receipts: all.collect(),
                 }
             }
-            Request::Why { name } => with_name(name, |name| ControlReply::Why(self.why(name))),
+            Request::Why { name } => self.rates.why.within("why", || {
+                with_name(name, |name| ControlReply::Why(self.why(name)))
+            }),
             Request::Flush { name, below, kind } => {
                 self.flush_named(name.as_deref(), *below, *kind)
             }

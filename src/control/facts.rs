@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::protocol::{ConfigReload, EntryPlace, GroupVerdict, OtherList, TemporaryChange};
+use super::protocol::{ConfigReload, TemporaryChange};
+use super::verdict::{EntryPlace, GroupVerdict, OtherList};
 use crate::list::ListIndex;
 use crate::name::{Name, SuffixHashes};
 use crate::policy::{Clients, Group, ListRules, Snapshot, Verdict};

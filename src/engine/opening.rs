@@ -16,8 +16,8 @@ use super::looking::{Looking, open_push};
 use super::waiting::{StartWait, wait_for_lists};
 use crate::config::Config;
 use crate::control::{
-    ConfigReload, Configuration, ControlServer, Facts, NothingResolved, ReloadTurn, ServerParts,
-    Socket, TemporaryChange,
+    ConfigReload, Configuration, ControlServer, Facts, NothingResolved, ReloadTurn, RequestRates,
+    ServerParts, Socket, TemporaryChange,
 };
 use crate::count::Board;
 use crate::store::{Health, Journal, Promises, make_private_folder};
@@ -100,6 +100,7 @@ impl OpenedControl {
             health: Health::default(),
             resolution: Box::new(NothingResolved),
             started,
+            rates: RequestRates::default(),
         };
         ControlServer::start(socket, parts).map(Self::Serving)
     }

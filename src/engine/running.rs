@@ -22,7 +22,7 @@ use super::temporary::Temporary;
 use super::{StartError, anchors};
 use crate::clock::{self, UnixSeconds};
 use crate::config::{Config, LogLevel, Problem};
-use crate::control::{ControlServer, Facts, ServerParts};
+use crate::control::{ControlServer, Facts, RequestRates, ServerParts};
 use crate::count::Board;
 use crate::query::Answering;
 use crate::resolve;
@@ -311,6 +311,7 @@ impl Engine {
             health: self.health.clone(),
             resolution: Box::new(LiveResolution(Arc::clone(&self.current))),
             started: self.started,
+            rates: RequestRates::default(),
         }
     }
 }

@@ -7,7 +7,8 @@ use std::sync::Mutex;
 use tempfile::TempDir;
 
 use super::super::protocol::*;
-use super::super::{AskFault, Configuration, Facts, ReloadTurn, Resolution, ask};
+use super::super::verdict::{EntryPlace, GroupVerdict};
+use super::super::{AskFault, Configuration, Facts, ReloadTurn, RequestRates, Resolution, ask};
 use super::*;
 use crate::cache::{Flush, FlushKind};
 use crate::count::{Board, Kind};
@@ -115,6 +116,7 @@ fn parts() -> ServerParts {
         health: Health::default(),
         resolution: Box::new(Desk(Mutex::default())),
         started: monotonic(),
+        rates: RequestRates::default(),
     }
 }
 
@@ -253,6 +255,29 @@ fn why_says_which_list_and_which_entry() {
         panic!()
     };
     assert!(message.starts_with("not a domain name"));
+}
+
+/// The socket tells of a name whether it is listed: it is not to be asked about names by the
+/// million.
+#[test]
+fn names_are_asked_about_ten_times_a_second_at_most() {
+    let (_folder, path, _server) = serve();
+    let request = Request::Why {
+        name: "a.test".to_owned(),
+    };
+    let start = monotonic();
+    let refused = loop {
+        let reply = ask(&path, &request).unwrap();
+        if let ControlReply::Failed { message } = reply {
+            break message;
+        }
+        assert!(start.elapsed() < PATIENCE, "nothing is refused");
+    };
+    assert!(refused.contains("`why` within a second"), "{refused}");
+    assert!(matches!(
+        ask(&path, &Request::Status).unwrap(),
+        ControlReply::Status(_)
+    ));
 }
 
 #[test]
