@@ -3,7 +3,9 @@
 use std::net::IpAddr;
 
 use super::verdict::is_bogus;
+use crate::resolve::budget::Budget;
 use crate::resolve::failure::Failure;
+use crate::resolve::trace::TraceEvent;
 
 /// Servers asked anew after bogus words.
 const RETRIES_MAX: usize = 2;
@@ -32,6 +34,7 @@ impl Retry {
         &mut self,
         judged: Result<T, Failure>,
         from: Option<IpAddr>,
+        budget: &Budget,
     ) -> Result<Option<T>, Failure> {
         let failure = match judged {
             Ok(judged) => return Ok(Some(judged)),
@@ -42,6 +45,9 @@ impl Retry {
         let Some(from) = from else {
             return Err(self.unheard(failure));
         };
+        budget.note(|| TraceEvent::Retry {
+            why: format!("what {from} said is bogus ({failure}): another server is asked"),
+        });
         self.bogus.get_or_insert(failure);
         self.avoid.push(from);
         Ok(None)
