@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::asked::{Outcome, Wanted};
 use super::desk::{AnswerDesk, Round};
-use super::fetch::Outside;
+use super::fetch::{Outside, UnderWayQuestions};
 use super::renewer::{Due, Renewer, Settings as RenewalSettings};
 use crate::answer::blocked::{Channel, Page};
 use crate::answer::local::Local;
@@ -30,6 +30,7 @@ pub struct Answering {
 }
 
 /// What an operator may change while questions are answered.
+#[derive(Clone)]
 pub struct Terms {
     /// Who may ask.
     pub clients: Arc<Clients>,
@@ -120,6 +121,11 @@ impl Answering {
     /// The way outside.
     pub const fn resolver(&self) -> &Resolver {
         &self.outside.resolver
+    }
+
+    /// The questions that are being asked outside.
+    pub fn under_way(&self) -> UnderWayQuestions {
+        self.outside.under_way()
     }
 
     /// A desk for one more thread that takes questions one by one.

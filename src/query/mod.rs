@@ -6,6 +6,7 @@ mod asked;
 mod desk;
 mod fetch;
 mod later;
+mod lookup;
 mod renew;
 mod renewer;
 mod reversed;
@@ -15,6 +16,8 @@ mod zone_above;
 pub use answering::{Answering, Parts, Terms};
 pub use asked::{Asked, Later, Outcome, Rate};
 pub use desk::{AnswerDesk, Round};
+pub use fetch::UnderWayQuestions;
+pub use lookup::{KeptAnswer, LookedUp, Lookup};
 pub use renewer::{Due, Renewals, Settings as RenewalSettings};
 
 use crate::answer::{minimal, special_use};
