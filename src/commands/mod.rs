@@ -14,6 +14,8 @@ mod key;
 mod key_file;
 mod list;
 mod log;
+mod lookup;
+mod lookup_steps;
 mod output;
 mod published;
 mod report;
@@ -70,6 +72,7 @@ fn dispatch(cli: &Cli) -> Result<(), CommandFailure> {
         Command::Remove { file } => history::remove(&asking()?, file),
         Command::Receipts { list } => history::receipts(&asking()?, list.clone()),
         Command::Why { name } => why::run(&asking()?, name),
+        Command::Lookup(wanted) => lookup::run(&asking()?, wanted),
         Command::Flush(wanted) => ask::flush(&asking()?, wanted),
         Command::NegativeAnchor { turn, name } => change::negative_anchor(&asking()?, *turn, name),
         Command::Local {

@@ -411,6 +411,11 @@ refused 1970-01-01T00:01:00Z: l.txt: list example: has no entry
             is_up: false,
             asked: 9,
             failed: 9,
+            down_since: None,
+            failures_in_a_row: 9,
+            usual_us: 250_000,
+            needs_tcp: false,
+            under_way: 0,
         }
     }
 

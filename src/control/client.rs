@@ -10,7 +10,7 @@ use super::protocol::{ControlReply, Request};
 
 /// The longest reply that is taken, in octets.
 const REPLY_OCTETS_MAX: u64 = 16 * 1024 * 1024;
-/// How long a reload may take; everything else is quick.
+/// How long a reload or a lookup may take; everything else is quick.
 const RELOAD_PATIENCE: Duration = Duration::from_secs(300);
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -67,6 +67,7 @@ pub fn ask(socket: &Path, request: &Request) -> Result<ControlReply, AskFault> {
             | Request::Override { .. }
             | Request::Rollback { .. }
             | Request::Change { .. }
+            | Request::Lookup(_)
     ) {
         RELOAD_PATIENCE
     } else {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::protocol::{ConfigReload, TemporaryChange};
+use super::standings::NegativeAnchorStatus;
 use super::verdict::{EntryPlace, GroupVerdict, OtherList};
 use crate::list::ListIndex;
 use crate::name::{Name, SuffixHashes};
@@ -28,6 +29,8 @@ pub struct Facts {
     pub temporary: Vec<String>,
     /// Clients are to go elsewhere, before a stop.
     pub is_leaving: bool,
+    /// Names below which no signatures are checked.
+    pub negative_anchors: Vec<NegativeAnchorStatus>,
 }
 
 /// What the control socket asks of the configuration.

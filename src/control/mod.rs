@@ -4,18 +4,28 @@
 mod answer;
 mod client;
 mod facts;
+mod lookup_reply;
+mod lookups;
 mod protocol;
 mod request_rate;
+mod resolution;
 mod server;
+mod standings;
 mod verdict;
 
-pub use answer::{NothingResolved, Resolution, ServerParts};
+pub use answer::ServerParts;
 pub use client::{AskFault, ask};
 pub use facts::{Configuration, Facts, ReloadTurn};
+pub use lookup_reply::{HeldName, KeptStatus, LookupReply, LookupRequest};
 pub use protocol::{
     AnswerKind, CacheStatus, ConfigReload, ControlReply, Flushed, ListStatus, MemoryStatus,
-    Questions, Reloaded, Request, RootCopyStatus, Status, TemporaryChange, UpstreamStatus,
+    Questions, Reloaded, Request, RootCopyStatus, Status, TemporaryChange,
 };
 pub use request_rate::RequestRates;
+pub use resolution::{NothingResolved, Resolution};
 pub use server::{BindRefusal, ControlServer, Socket};
+pub use standings::{
+    AnchorsReply, NegativeAnchorOrigin, NegativeAnchorStatus, QuestionsReply, ServersReply,
+    UpstreamStatus, UpstreamsReply,
+};
 pub use verdict::{EntryPlace, GroupAnswer, GroupVerdict, OtherList, Why};

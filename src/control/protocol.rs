@@ -5,6 +5,10 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::lookup_reply::{LookupReply, LookupRequest};
+use super::standings::{
+    AnchorsReply, QuestionsReply, ServersReply, UpstreamStatus, UpstreamsReply,
+};
 use super::verdict::Why;
 use crate::resolve::AnchorStatus;
 use crate::store::Flushing;
@@ -63,6 +67,19 @@ pub enum Request {
         /// The name, as text.
         name: String,
     },
+    /// Answer a question like a client's, and say how.
+    Lookup(LookupRequest),
+    /// Who serves a zone, and how these servers stand.
+    Servers {
+        /// The zone's name, as text.
+        zone: String,
+    },
+    /// How the upstream resolvers stand.
+    Upstreams,
+    /// The trust anchors and the negative ones.
+    Anchors,
+    /// The questions that are under way.
+    Questions,
     /// Forget cached answers.
     Flush {
         /// This name's; all without it.
@@ -156,6 +173,16 @@ pub enum ControlReply {
     },
     /// To [`Request::Why`].
     Why(Why),
+    /// To [`Request::Lookup`].
+    Lookup(Box<LookupReply>),
+    /// To [`Request::Servers`].
+    Servers(ServersReply),
+    /// To [`Request::Upstreams`].
+    Upstreams(UpstreamsReply),
+    /// To [`Request::Anchors`].
+    Anchors(AnchorsReply),
+    /// To [`Request::Questions`].
+    Questions(QuestionsReply),
     /// To [`Request::Flush`].
     Flush(Flushed),
     /// To [`Request::Change`].
@@ -283,23 +310,6 @@ pub struct RootCopyStatus {
     pub until: i64,
     /// Does it hold now? Otherwise the root's servers are asked.
     pub holds: bool,
-}
-
-/// How one upstream resolver stands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UpstreamStatus {
-    /// Its address, with the name that its certificate must have behind it where it is asked over
-    /// TLS.
-    pub address: String,
-    /// The zone that it is asked about; none where that is everything.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub zone: Option<String>,
-    /// Is it asked at present? Otherwise it is passed over until it answers again.
-    pub is_up: bool,
-    /// Questions sent to it since the start.
-    pub asked: u64,
-    /// Those without a usable answer.
-    pub failed: u64,
 }
 
 /// What a reload did.

@@ -17,6 +17,10 @@ const SPAN: Duration = Duration::from_secs(1);
 pub struct RequestRates {
     /// `why`.
     pub(super) why: RequestRate,
+    /// `lookup`.
+    pub(super) lookup: RequestRate,
+    /// `servers`.
+    pub(super) servers: RequestRate,
 }
 
 /// When requests of one kind were last fulfilled.

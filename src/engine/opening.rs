@@ -146,6 +146,7 @@ pub(super) fn facts(config: &Config, doors: Vec<String>, witnesses: Witnesses) -
         waiting: Vec::new(),
         temporary: Vec::new(),
         is_leaving: false,
+        negative_anchors: Vec::new(),
     }
 }
 

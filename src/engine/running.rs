@@ -291,6 +291,7 @@ impl Engine {
             waiting,
             temporary: parts.temporary.words(),
             is_leaving: parts.temporary.is_leaving,
+            negative_anchors: parts.temporary.all_negative_anchors(&parts.file),
             ..facts
         }));
         let octets = self
@@ -309,7 +310,10 @@ impl Engine {
             configuration: Box::new(Arc::downgrade(self)),
             board: Arc::clone(&self.board),
             health: self.health.clone(),
-            resolution: Box::new(LiveResolution(Arc::clone(&self.current))),
+            resolution: Box::new(LiveResolution {
+                current: Arc::clone(&self.current),
+                runtime: self.runtime.clone(),
+            }),
             started: self.started,
             rates: RequestRates::default(),
         }

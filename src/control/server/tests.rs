@@ -7,14 +7,17 @@ use std::sync::Mutex;
 use tempfile::TempDir;
 
 use super::super::protocol::*;
+use super::super::standings::{QuestionsReply, UpstreamStatus};
 use super::super::verdict::{EntryPlace, GroupVerdict};
 use super::super::{AskFault, Configuration, Facts, ReloadTurn, RequestRates, Resolution, ask};
 use super::*;
 use crate::cache::{Flush, FlushKind};
 use crate::count::{Board, Kind};
 use crate::list::parse::Format;
+use crate::name::Name;
 use crate::policy::{Action, Basis, Clients, GroupSettings, ListRules};
-use crate::resolve::AnchorStatus;
+use crate::query::{LookedUp, Lookup};
+use crate::resolve::{AnchorStatus, ZoneStanding};
 use crate::store::Health;
 use crate::update::{ListChange, ListSource, Settings, Text, Updater};
 
@@ -53,6 +56,18 @@ impl Resolution for Desk {
 
     fn upstreams(&self) -> Vec<UpstreamStatus> {
         Vec::new()
+    }
+
+    fn zone_standing(&self, _: &Name) -> Option<ZoneStanding> {
+        None
+    }
+
+    fn questions(&self) -> QuestionsReply {
+        QuestionsReply::default()
+    }
+
+    fn look_up(&self, _: &Lookup) -> Result<LookedUp, String> {
+        Err("nobody is there".to_owned())
     }
 }
 
@@ -109,6 +124,7 @@ fn parts() -> ServerParts {
             waiting: Vec::new(),
             temporary: Vec::new(),
             is_leaving: false,
+            negative_anchors: Vec::new(),
             witnesses: crate::witness::Witnesses::default(),
         })),
         configuration: Box::new(Unchanging),
