@@ -93,6 +93,17 @@ pub(super) enum Command {
     },
     /// Resolve a name now, as a client would get it, and show every step of it.
     Lookup(LookupArgs),
+    /// Show who serves a zone as far as is known, and how these servers stand.
+    Servers {
+        /// The zone's name.
+        zone: String,
+    },
+    /// Show how the upstream resolvers stand.
+    Upstreams,
+    /// Show the trust anchors, and the names below which no signatures are checked.
+    Anchors,
+    /// Show how many questions are under way, and where they wait; not what they ask for.
+    Questions,
     /// Have the running program forget cached answers.
     Flush(FlushArgs),
     /// Print what was blocked, by list and month or day, for publication.

@@ -100,7 +100,7 @@ fn describe(status: &Status) -> String {
 }
 
 /// A key by its tag, and how it stands.
-fn describe_anchor(anchor: &AnchorStatus) -> (&'static str, String) {
+pub(super) fn describe_anchor(anchor: &AnchorStatus) -> (&'static str, String) {
     let since = if anchor.since > 0 {
         format!(" since {}", time(anchor.since))
     } else {
@@ -300,7 +300,7 @@ fn describe_deadline(state: &ListState) -> Option<String> {
 }
 
 /// A span of time in its two largest units.
-fn span(seconds: u64) -> String {
+pub(super) fn span(seconds: u64) -> String {
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
     match (days, hours, minutes) {
         (0, 0, 0) => format!("{seconds} s"),
