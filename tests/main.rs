@@ -39,6 +39,7 @@ mod kit;
 mod laboratory;
 mod limits;
 mod lists;
+mod lookup;
 mod moved;
 mod over_time;
 mod peers;
