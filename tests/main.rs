@@ -40,6 +40,7 @@ mod kit;
 mod laboratory;
 mod limits;
 mod lists;
+mod lookup;
 mod metrics;
 mod moved;
 mod over_time;

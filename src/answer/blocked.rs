@@ -9,7 +9,7 @@ const OPT_OCTETS: usize = 11;
 const EDE_OCTETS: usize = 6;
 
 /// What clients are told who ask for a name on one list.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Page {
     v4: Records,
     v6: Records,
@@ -32,7 +32,7 @@ pub enum Channel {
 }
 
 /// Whole records with the question's name as their owner.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Records {
     octets: Box<[u8]>,
     count: u16,

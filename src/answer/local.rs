@@ -26,7 +26,7 @@ pub struct Settings {
 }
 
 /// The names in wire form, lower-case, with what they hold.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Local {
     addresses: HashMap<Box<[u8]>, Vec<IpAddr>>,
     reverse: HashMap<Box<[u8]>, Vec<Name>>,

@@ -95,6 +95,19 @@ pub(super) enum Command {
         /// The name.
         name: String,
     },
+    /// Resolve a name now, as a client would get it, and show every step of it.
+    Lookup(LookupArgs),
+    /// Show who serves a zone as far as is known, and how these servers stand.
+    Servers {
+        /// The zone's name.
+        zone: String,
+    },
+    /// Show how the upstream resolvers stand.
+    Upstreams,
+    /// Show the trust anchors, and the names below which no signatures are checked.
+    Anchors,
+    /// Show how many questions are under way, and where they wait; not what they ask for.
+    Questions,
     /// Have the running program forget cached answers.
     Flush(FlushArgs),
     /// Print what was blocked, by list and month or day, for publication.
@@ -207,6 +220,28 @@ fn seconds(text: &str) -> Result<u64, String> {
     };
     let number: u64 = number.parse().map_err(|_| explain())?;
     number.checked_mul(unit_s).ok_or_else(explain)
+}
+
+/// What is looked up, and for whom.
+#[derive(Debug, clap::Args)]
+pub(super) struct LookupArgs {
+    /// The name.
+    pub(super) name: String,
+    /// The record type, as `AAAA` or `TYPE28`.
+    #[arg(default_value = "A")]
+    pub(super) rtype: String,
+    /// As this client: by its group's lists. Without it, as a client in no group.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(super) client: Option<std::net::IpAddr>,
+    /// Use nothing that was learnt before, and leave the cache as it is.
+    #[arg(long)]
+    pub(super) fresh: bool,
+    /// Ask for signatures (DO).
+    #[arg(long)]
+    pub(super) dnssec: bool,
+    /// Ask for the answer whatever validation finds (CD).
+    #[arg(long)]
+    pub(super) cd: bool,
 }
 
 /// Which answers are forgotten.

@@ -15,10 +15,13 @@ mod key;
 mod key_file;
 mod list;
 mod log;
+mod lookup;
+mod lookup_steps;
 mod output;
 mod published;
 mod report;
 mod serve;
+mod standings;
 mod state;
 mod status;
 mod watch;
@@ -78,6 +81,11 @@ fn dispatch(cli: &Cli) -> Result<(), CommandFailure> {
         Command::Remove { file } => history::remove(&asking()?, file),
         Command::Receipts { list } => history::receipts(&asking()?, list.clone()),
         Command::Why { name } => why::run(&asking()?, name),
+        Command::Lookup(wanted) => lookup::run(&asking()?, wanted),
+        Command::Servers { zone } => standings::servers(&asking()?, zone),
+        Command::Upstreams => standings::upstreams(&asking()?),
+        Command::Anchors => standings::anchors(&asking()?),
+        Command::Questions => standings::questions(&asking()?),
         Command::Flush(wanted) => ask::flush(&asking()?, wanted),
         Command::NegativeAnchor { turn, name } => change::negative_anchor(&asking()?, *turn, name),
         Command::Local {

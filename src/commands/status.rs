@@ -127,7 +127,7 @@ fn describe_upstream(upstream: &UpstreamStatus) -> (&'static str, String) {
 }
 
 /// A key by its tag, and how it stands.
-fn describe_anchor(anchor: &AnchorStatus) -> (&'static str, String) {
+pub(super) fn describe_anchor(anchor: &AnchorStatus) -> (&'static str, String) {
     let since = if anchor.since > 0 {
         format!(" since {}", time(anchor.since))
     } else {
@@ -442,6 +442,11 @@ refused 1970-01-01T00:01:00Z: l.txt: list example: has no entry
             is_up: false,
             asked: 9,
             failed: 9,
+            down_since: None,
+            failures_in_a_row: 9,
+            usual_us: 250_000,
+            needs_tcp: false,
+            under_way: 0,
         }
     }
 

@@ -38,7 +38,7 @@ fn describe(why: &Why) -> String {
     format!("{}\n{}", why.name, groups.collect::<String>())
 }
 
-fn describe_verdict(verdict: &GroupVerdict) -> String {
+pub(super) fn describe_verdict(verdict: &GroupVerdict) -> String {
     match verdict {
         GroupVerdict::Exempt => "passes: no list applies to this group".to_owned(),
         GroupVerdict::Pass => "passes: not on the lists of this group".to_owned(),

@@ -8,10 +8,14 @@ use arc_swap::ArcSwap;
 use super::changes::AnswerKind;
 use super::facts::{Configuration, Facts, ReloadTurn};
 use super::protocol::{
-    CacheStatus, ControlReply, Flushed, GroupAnswer, LatencyBucket, ListStatus, MemoryStatus,
-    Questions, Reloaded, Request, RootCopyStatus, Status, UpstreamStatus, Why,
+    CacheStatus, ControlReply, Flushed, LatencyBucket, ListStatus, MemoryStatus, Questions,
+    Reloaded, Request, Status,
 };
+use super::request_rate::RequestRates;
+use super::resolution::Resolution;
+use super::standings::{AnchorsReply, ServersReply, UpstreamsReply};
 use super::underway::{Underway, Work};
+use super::verdict::{GroupAnswer, Why};
 use crate::cache::{Flush, FlushKind};
 use crate::clock::monotonic;
 use crate::count::{Board, Door, Event, LATENCY_BOUNDS_US, Tally};
@@ -20,7 +24,6 @@ use crate::list::guard::Code;
 use crate::measure::{LiveReadiness, Readiness};
 use crate::name::{Name, SuffixHashes};
 use crate::process;
-use crate::resolve::AnchorStatus;
 use crate::store::Health;
 use crate::update::{ListOutcome, Origin, Updater, Way, Which};
 
@@ -44,52 +47,8 @@ pub struct ServerParts {
     pub underway: Underway,
     /// When the program started.
     pub started: Instant,
-}
-
-/// What the control socket asks of the cache and the resolver.
-pub trait Resolution: Send + Sync {
-    /// How the cache stands.
-    fn cache(&self) -> CacheStatus;
-    /// Forget answers; returns how many.
-    fn flush(&self, what: Flush<'_>, kind: FlushKind) -> u64;
-    /// How many answers were refused because they lead into private networks, where that is asked
-    /// for.
-    fn rebindings(&self) -> Option<u64>;
-    /// How the copy of the root zone stands, if there is one.
-    fn root_copy(&self) -> Option<RootCopyStatus>;
-    /// How the trust anchors stand.
-    fn trust_anchors(&self) -> Vec<AnchorStatus>;
-    /// How the upstream resolvers stand.
-    fn upstreams(&self) -> Vec<UpstreamStatus>;
-}
-
-/// Nothing is answered yet, and nothing cached.
-pub struct NothingResolved;
-
-impl Resolution for NothingResolved {
-    fn cache(&self) -> CacheStatus {
-        CacheStatus::default()
-    }
-
-    fn flush(&self, _: Flush<'_>, _: FlushKind) -> u64 {
-        0
-    }
-
-    fn rebindings(&self) -> Option<u64> {
-        None
-    }
-
-    fn root_copy(&self) -> Option<RootCopyStatus> {
-        None
-    }
-
-    fn trust_anchors(&self) -> Vec<AnchorStatus> {
-        Vec::new()
-    }
-
-    fn upstreams(&self) -> Vec<UpstreamStatus> {
-        Vec::new()
-    }
+    /// How often may be asked about names.
+    pub rates: RequestRates,
 }
 
 impl ServerParts {
@@ -138,9 +97,19 @@ impl ServerParts {
                     receipts: all.collect(),
                 }
             }
-            Request::Why { name } => with_name(name, |name| ControlReply::Why(self.why(name))),
+            Request::Upstreams => ControlReply::Upstreams(UpstreamsReply {
+                upstreams: self.resolution.upstreams(),
+            }),
+            Request::Anchors => ControlReply::Anchors(AnchorsReply {
+                anchors: self.resolution.trust_anchors(),
+                negative: self.facts.load().negative_anchors.clone(),
+            }),
+            Request::Questions => ControlReply::Questions(self.resolution.questions()),
             Request::Flush { name, below, kind } => {
                 self.flush_named(name.as_deref(), *below, *kind)
+            }
+            Request::Why { .. } | Request::Lookup(_) | Request::Servers { .. } => {
+                self.answer_about_name(request)
             }
             Request::Change { change } => match self.configuration.change(change) {
                 Ok(temporary) => ControlReply::Temporary { temporary },
@@ -162,6 +131,28 @@ impl ServerParts {
             _ => return None,
         };
         Some(self.underway.begin(what))
+    }
+
+    /// Fulfil a request about a name, of which there may be few in a second.
+    fn answer_about_name(&self, request: &Request) -> ControlReply {
+        let rates = &self.rates;
+        match request {
+            Request::Lookup(asked) => rates.lookup.within("lookup", || {
+                with_name(&asked.name, |name| self.look_up(name, asked))
+            }),
+            Request::Servers { zone } => rates.servers.within("servers", || {
+                with_name(zone, |zone| {
+                    ControlReply::Servers(ServersReply {
+                        asked: zone.absolute(),
+                        known: self.resolution.zone_standing(zone),
+                    })
+                })
+            }),
+            Request::Why { name } => rates.why.within("why", || {
+                with_name(name, |name| ControlReply::Why(self.why(name)))
+            }),
+            _ => failed("not a request about a name".to_owned()),
+        }
     }
 
     fn status(&self) -> Status {

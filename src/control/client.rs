@@ -10,7 +10,7 @@ use super::protocol::{ControlReply, Request};
 
 /// The longest reply that is taken, in octets.
 const REPLY_OCTETS_MAX: u64 = 16 * 1024 * 1024;
-/// How long a reload may take; everything else is quick.
+/// How long a reload or a lookup may take; everything else is quick.
 const RELOAD_PATIENCE: Duration = Duration::from_secs(300);
 const PATIENCE: Duration = Duration::from_secs(10);
 /// What is quick is there by then.
@@ -111,9 +111,11 @@ pub fn ask(
 
 const fn patience(request: &Request) -> Duration {
     match request {
-        Request::Reload { .. } | Request::Override { .. } | Request::Rollback { .. } => {
-            RELOAD_PATIENCE
-        }
+        Request::Reload { .. }
+        | Request::Override { .. }
+        | Request::Rollback { .. }
+        | Request::Change { .. }
+        | Request::Lookup(_) => RELOAD_PATIENCE,
         _ => PATIENCE,
     }
 }

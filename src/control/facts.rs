@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::changes::TemporaryChange;
-use super::protocol::{ConfigReload, EntryPlace, GroupVerdict, OtherList};
+use super::protocol::ConfigReload;
+use super::standings::NegativeAnchorStatus;
+use super::verdict::{EntryPlace, GroupVerdict, OtherList};
 use crate::clock::UnixSeconds;
 use crate::list::ListIndex;
 use crate::name::{Name, SuffixHashes};
@@ -32,6 +34,8 @@ pub struct Facts {
     pub temporary: Vec<String>,
     /// Clients are to go elsewhere, before a stop.
     pub is_leaving: bool,
+    /// Names below which no signatures are checked.
+    pub negative_anchors: Vec<NegativeAnchorStatus>,
 }
 
 /// What the control socket asks of the configuration.

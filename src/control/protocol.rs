@@ -5,6 +5,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::changes::{AnswerKind, TemporaryChange};
+use super::lookup_reply::{LookupReply, LookupRequest};
+use super::standings::{
+    AnchorsReply, QuestionsReply, ServersReply, UpstreamStatus, UpstreamsReply,
+};
+use super::verdict::Why;
 use crate::clock::UnixSeconds;
 use crate::measure::Readiness;
 use crate::resolve::AnchorStatus;
@@ -64,6 +69,19 @@ pub enum Request {
         /// The name, as text.
         name: String,
     },
+    /// Answer a question like a client's, and say how.
+    Lookup(LookupRequest),
+    /// Who serves a zone, and how these servers stand.
+    Servers {
+        /// The zone's name, as text.
+        zone: String,
+    },
+    /// How the upstream resolvers stand.
+    Upstreams,
+    /// The trust anchors and the negative ones.
+    Anchors,
+    /// The questions that are under way.
+    Questions,
     /// Forget cached answers.
     Flush {
         /// This name's; all without it.
@@ -103,6 +121,16 @@ pub enum ControlReply {
     },
     /// To [`Request::Why`].
     Why(Why),
+    /// To [`Request::Lookup`].
+    Lookup(Box<LookupReply>),
+    /// To [`Request::Servers`].
+    Servers(ServersReply),
+    /// To [`Request::Upstreams`].
+    Upstreams(UpstreamsReply),
+    /// To [`Request::Anchors`].
+    Anchors(AnchorsReply),
+    /// To [`Request::Questions`].
+    Questions(QuestionsReply),
     /// To [`Request::Flush`].
     Flush(Flushed),
     /// To [`Request::Change`].
@@ -265,23 +293,6 @@ pub struct RootCopyStatus {
     pub holds: bool,
 }
 
-/// How one upstream resolver stands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UpstreamStatus {
-    /// Its address, with the name that its certificate must have behind it where it is asked over
-    /// TLS.
-    pub address: String,
-    /// The zone that it is asked about; none where that is everything.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub zone: Option<String>,
-    /// Is it asked at present? Otherwise it is passed over until it answers again.
-    pub is_up: bool,
-    /// Questions sent to it since the start.
-    pub asked: u64,
-    /// Those without a usable answer.
-    pub failed: u64,
-}
-
 /// What a reload did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reloaded {
@@ -301,74 +312,6 @@ pub struct ConfigReload {
     pub waiting: Vec<String>,
     /// It was only looked at.
     pub dry_run: bool,
-}
-
-/// Would a name be blocked, and for whom?
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Why {
-    /// The name asked for, in A-labels.
-    pub name: String,
-    /// Group by group, everybody's first.
-    pub groups: Vec<GroupAnswer>,
-}
-
-/// What a name is for one group of clients.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct GroupAnswer {
-    /// The group's name.
-    pub group: String,
-    /// What is decided.
-    #[serde(flatten)]
-    pub verdict: GroupVerdict,
-}
-
-/// What is decided for one group of clients.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "verdict", rename_all = "kebab-case")]
-pub enum GroupVerdict {
-    /// No list applies to the group.
-    Exempt,
-    /// On none of the group's lists.
-    Pass,
-    /// Listed.
-    Block {
-        /// By the list with this id.
-        list: String,
-        /// Which is theirs.
-        authority: String,
-        /// On this ground.
-        legal_basis: String,
-        /// "stop-page" or "nxdomain".
-        action: String,
-        /// The entry: the name asked for or a parent of it.
-        entry: String,
-        /// The entry's labels.
-        labels: usize,
-        /// Which of the two it is.
-        place: EntryPlace,
-        /// Lists that have the name too and come later in the configuration: they decide nothing.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        others: Vec<OtherList>,
-    },
-}
-
-/// A list that has a name which an earlier list decides about.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OtherList {
-    /// Its id.
-    pub list: String,
-    /// "stop-page" or "nxdomain".
-    pub action: String,
-}
-
-/// Where an entry stands to the name asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum EntryPlace {
-    /// The entry is the name.
-    Itself,
-    /// The entry is a parent of the name.
-    Parent,
 }
 
 /// What a flush did.

@@ -16,8 +16,8 @@ use super::start_error::StartError;
 use super::waiting::{StartWait, wait_for_lists};
 use crate::config::Config;
 use crate::control::{
-    ConfigReload, Configuration, ControlServer, Facts, NothingResolved, ReloadTurn, ServerParts,
-    Socket, TemporaryChange, Underway,
+    ConfigReload, Configuration, ControlServer, Facts, NothingResolved, ReloadTurn, RequestRates,
+    ServerParts, Socket, TemporaryChange, Underway,
 };
 use crate::count::Board;
 use crate::measure::{LiveReadiness, Readiness, ReadinessState};
@@ -99,6 +99,7 @@ fn waiting_parts(
         resolution: Box::new(NothingResolved),
         underway: underway.clone(),
         started,
+        rates: RequestRates::default(),
     }
 }
 
@@ -140,6 +141,7 @@ pub(super) fn facts(config: &Config, doors: Vec<String>, witnesses: Witnesses) -
         temporary: Vec::new(),
         is_leaving: false,
         certificate_until: None,
+        negative_anchors: Vec::new(),
     }
 }
 

@@ -21,7 +21,7 @@ use super::start_error::StartError;
 use super::temporary::Temporary;
 use crate::clock::UnixSeconds;
 use crate::config::{Config, LogLevel, Problem};
-use crate::control::{ControlServer, Facts, ServerParts, Underway};
+use crate::control::{ControlServer, Facts, RequestRates, ServerParts, Underway};
 use crate::count::Board;
 use crate::measure::{LiveReadiness, ThreadTimes};
 use crate::resolve;
@@ -236,6 +236,7 @@ impl RunningEngine {
             temporary: parts.temporary.words(),
             is_leaving: parts.temporary.is_leaving,
             certificate_until: parts.certificate.until,
+            negative_anchors: parts.temporary.all_negative_anchors(&parts.file),
             ..facts
         }));
         self.losses.store(Arc::new(parts.doors.losses()));
@@ -256,9 +257,13 @@ impl RunningEngine {
             board: Arc::clone(&self.board),
             health: self.health.clone(),
             readiness: Arc::clone(&self.readiness),
-            resolution: Box::new(LiveResolution(Arc::clone(&self.current))),
+            resolution: Box::new(LiveResolution {
+                current: Arc::clone(&self.current),
+                runtime: self.runtime.clone(),
+            }),
             underway: self.underway.clone(),
             started: self.started,
+            rates: RequestRates::default(),
         }
     }
 }

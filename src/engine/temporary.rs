@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::clock::monotonic;
 use crate::config::{Config, LogLevel};
-use crate::control::TemporaryChange;
+use crate::control::{NegativeAnchorOrigin, NegativeAnchorStatus, TemporaryChange};
 use crate::name::Name;
 
 /// More than anybody types.
@@ -95,6 +95,28 @@ impl Temporary {
         config
     }
 
+    /// All names below which nothing is checked, of the configuration's file and these.
+    pub(super) fn all_negative_anchors(&self, file: &Config) -> Vec<NegativeAnchorStatus> {
+        let written = &file.resolve.recurse.negative_anchors;
+        let unchecked = file.resolve.zones.iter().filter(|zone| !zone.validate);
+        let added = self.negative_anchors.iter();
+        let status = |origin| {
+            move |name: &Name| NegativeAnchorStatus {
+                name: name.to_string(),
+                origin,
+            }
+        };
+        let written_ones = written
+            .iter()
+            .map(status(NegativeAnchorOrigin::Configuration));
+        let zones = unchecked.map(|zone| &zone.name);
+        let added = added.filter(|name| !written.contains(name));
+        written_ones
+            .chain(zones.map(status(NegativeAnchorOrigin::Zone)))
+            .chain(added.map(status(NegativeAnchorOrigin::Temporary)))
+            .collect()
+    }
+
     /// In words, for the operator.
     pub(super) fn words(&self) -> Vec<String> {
         let anchors = self.negative_anchors.iter();
@@ -164,6 +186,11 @@ mod tests {
             "negative anchor broken.example.",
             "local name host.corp. 10.0.0.7",
         ];
+        let negative = two.all_negative_anchors(&laid);
+        assert_eq!(negative.len(), 1, "what the file says is told once");
+        assert_eq!(negative[0].origin, NegativeAnchorOrigin::Configuration);
+        let negative = two.all_negative_anchors(&config);
+        assert_eq!(negative[0].origin, NegativeAnchorOrigin::Temporary);
         assert_eq!(two.words().len(), words.len(), "{:?}", two.words());
         let back = TemporaryChange::RemoveNegativeAnchor {
             name: "Broken.Example.".to_owned(),

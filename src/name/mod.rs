@@ -198,6 +198,16 @@ fn read_escape(text: &[u8]) -> Result<(u8, &[u8]), NameFault> {
     }
 }
 
+impl Name {
+    /// In presentation format with the dot of the root behind it, as servers and `dig` print names.
+    pub fn absolute(&self) -> String {
+        match self.to_string() {
+            root if root == "." => root,
+            relative => format!("{relative}."),
+        }
+    }
+}
+
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if *self.wire == [0] {

@@ -25,6 +25,8 @@ pub struct Snapshot {
     /// What is tried out and blocks nothing; usually nothing.
     shadows: Vec<Arc<Shadow>>,
     depths: Depths,
+    /// Questions are counted with the entries that block them.
+    is_counting: bool,
 }
 
 /// Whether a question may be answered.
@@ -53,6 +55,7 @@ impl Snapshot {
             removed,
             shadows: Vec::new(),
             depths,
+            is_counting: true,
         }
     }
 
@@ -108,6 +111,15 @@ impl Snapshot {
             *place = removed;
         }
         next
+    }
+
+    /// The same, under which nothing is counted: for questions of the operator's own.
+    pub fn uncounted(&self) -> Self {
+        Self {
+            shadows: Vec::new(),
+            is_counting: false,
+            ..self.clone()
+        }
     }
 
     /// Grows with each snapshot; a cached answer remembers under which one it was checked.
@@ -167,7 +179,7 @@ impl Snapshot {
     /// One question was blocked by this entry of a list; [`Snapshot::decide`] found it in this very
     /// snapshot.
     pub fn note_blocked(&self, list: ListIndex, found: Match) {
-        if let Some(table) = self.table(list) {
+        if let Some(table) = self.table(list).filter(|_| self.is_counting) {
             table.note(found);
         }
     }
@@ -202,7 +214,7 @@ fn depths_of(tables: &[Arc<Table>], shadows: &[Arc<Shadow>]) -> Depths {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::list::{Scope, TableBuilder};
+    use crate::list::{EntryTally, Scope, TableBuilder};
 
     const KEY: HashKey = HashKey::fixed([5; 16]);
 
@@ -210,6 +222,28 @@ mod tests {
         let mut builder = TableBuilder::new(KEY, 1).unwrap();
         builder.insert(wire, Scope::Below);
         Arc::new(builder.finish().unwrap())
+    }
+
+    /// What an operator looks up is on no record, also where entries are counted.
+    #[test]
+    fn an_uncounted_snapshot_decides_and_counts_nothing() {
+        let tally = Arc::new(EntryTally::default());
+        let mut builder = TableBuilder::new(KEY, 1)
+            .unwrap()
+            .count_into(&tally)
+            .unwrap();
+        builder.insert_numbered(b"\x01a\x04test\0", Scope::Below, Some(7));
+        let counting = Snapshot::new(KEY, vec![Arc::new(builder.finish().unwrap())]);
+        let mut name = SuffixHashes::new();
+        name.fill(KEY, b"\x01a\x04test\0");
+        for (snapshot, counted) in [(counting.uncounted(), 0), (counting.clone(), 1)] {
+            let Verdict::Block { list, found } = snapshot.decide(&[0], &name) else {
+                panic!("listed");
+            };
+            snapshot.note_blocked(list, found);
+            assert_eq!(tally.take().len(), counted);
+            assert_eq!(snapshot.generation(), counting.generation());
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::asked::{Outcome, Wanted};
 use super::desk::{AnswerDesk, Round};
-use super::fetch::{FetchedCounts, Outside};
+use super::fetch::{FetchedCounts, Outside, UnderWayQuestions};
 use super::renewer::{Due, Renewer};
 use super::terms::Terms;
 use crate::answer::blocked::Channel;
@@ -121,6 +121,11 @@ impl Answering {
         };
         // What it came to is in the resolver's totals.
         let _ = resolver.fetch(&root, resolver.patience()).await;
+    }
+
+    /// The questions that are being asked outside.
+    pub fn under_way(&self) -> UnderWayQuestions {
+        self.outside.under_way()
     }
 
     /// A desk for one more thread that takes questions one by one.

@@ -68,6 +68,17 @@ impl FetchedTally {
     }
 }
 
+/// The questions that are being asked outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnderWayQuestions {
+    /// How many; many clients may wait for one.
+    pub questions: usize,
+    /// How many clients wait for them.
+    pub waiting: usize,
+    /// For how long the oldest has been asked.
+    pub oldest: Option<Duration>,
+}
+
 /// What asking came to.
 #[derive(Clone)]
 pub(super) struct Landed {
@@ -115,6 +126,26 @@ impl Outside {
         self.flights.allow(terms.waiting_max);
         Self {
             lifetimes: terms.lifetimes,
+            ..self.clone()
+        }
+    }
+
+    /// What is being asked now.
+    pub(super) fn under_way(&self) -> UnderWayQuestions {
+        let (questions, oldest) = self.flights.open();
+        UnderWayQuestions {
+            questions,
+            waiting: self.flights.waiting(),
+            oldest,
+        }
+    }
+
+    /// The same way for a question of the operator's own, which nobody else waits for.
+    pub(super) fn aside(&self, resolver: Resolver, cache: Arc<Cache>) -> Self {
+        Self {
+            flights: Flights::new(1),
+            resolver,
+            cache,
             ..self.clone()
         }
     }

@@ -1,6 +1,8 @@
 //! Questions that had to wait for an answer from outside, and those that nobody has time to fetch
 //! one for.
 
+use std::sync::Arc;
+
 use super::answering::Answering;
 use super::asked::{Later, Outcome, Wanted, end, note_reply};
 use super::fetch::as_asked;
@@ -20,17 +22,37 @@ impl Answering {
         let Ok(question) = wire::read(&later.packet) else {
             return;
         };
-        let zone = special_use::zone_to_prove(&question, &self.terms.special_use);
-        let Some(asked) = zone.map_or_else(|| as_asked(&question), ds_of) else {
-            return;
-        };
-        let entry = self.fetch_or_stale(asked, later.key).await;
+        if let Some(entry) = self.fetch_for(&later, &question).await {
+            self.answer_with(&entry, &later, &question, cells, out);
+        }
+    }
+
+    /// What is said outside to a question that waits for it.
+    pub(super) async fn fetch_for(
+        &self,
+        later: &Later,
+        question: &Question<'_>,
+    ) -> Option<Arc<Entry>> {
+        let zone = special_use::zone_to_prove(question, &self.terms.special_use);
+        let asked = zone.map_or_else(|| as_asked(question), ds_of)?;
+        Some(self.fetch_or_stale(asked, later.key).await)
+    }
+
+    /// Put the whole reply into `out`, which stays empty where nothing is to be sent.
+    pub(super) fn answer_with(
+        &self,
+        entry: &Entry,
+        later: &Later,
+        question: &Question<'_>,
+        cells: &Cells,
+        out: &mut Vec<u8>,
+    ) {
         let room = match later.door {
             Door::Udp => question.udp_octets_max(self.terms.udp_octets_max),
             Door::Tcp | Door::Tls => usize::from(u16::MAX),
         };
         out.resize(room, 0);
-        let outcome = self.end_wait(&later, &question, &entry, cells, out);
+        let outcome = self.end_wait(later, question, entry, cells, out);
         note_reply(cells, &outcome, out);
         out.truncate(if let Outcome::Reply(len) = outcome {
             len

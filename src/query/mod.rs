@@ -6,6 +6,7 @@ mod asked;
 mod desk;
 mod fetch;
 mod later;
+mod lookup;
 mod renew;
 mod renewer;
 mod reversed;
@@ -16,7 +17,8 @@ mod zone_above;
 pub use answering::{Answering, Parts};
 pub use asked::{Asked, Later, Outcome, Rate};
 pub use desk::{AnswerDesk, Round};
-pub use fetch::FetchedCounts;
+pub use fetch::{FetchedCounts, UnderWayQuestions};
+pub use lookup::{KeptAnswer, LookedUp, Lookup};
 pub use renewer::{Due, Renewals, Settings as RenewalSettings};
 pub use terms::Terms;
 

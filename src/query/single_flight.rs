@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
 use crate::cache::CacheKey;
+use crate::clock;
 use crate::resolve::Failure;
 
 /// However many wait, a flight may take this share of the usual time.
@@ -23,8 +24,14 @@ pub(super) struct Flights<T> {
     shared: Arc<OpenFlights<T>>,
 }
 
+/// A question that is being asked.
+struct Flight<T> {
+    arrival: Arrival<T>,
+    since: Instant,
+}
+
 struct OpenFlights<T> {
-    open: Mutex<HashMap<CacheKey, Arrival<T>>>,
+    open: Mutex<HashMap<CacheKey, Flight<T>>>,
     waiting: AtomicUsize,
     waiting_max: AtomicUsize,
 }
@@ -56,6 +63,13 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
     /// How many wait now.
     pub(super) fn waiting(&self) -> usize {
         self.shared.waiting.load(Ordering::Relaxed)
+    }
+
+    /// How many are being asked now, and for how long the oldest has been.
+    pub(super) fn open(&self) -> (usize, Option<Duration>) {
+        let open = self.shared.lock();
+        let oldest = open.values().map(|flight| flight.since).min();
+        (open.len(), oldest.map(|since| since.elapsed()))
     }
 
     /// How long a new flight may take: all of `patience` until half of the places are taken, then
@@ -94,12 +108,15 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
         let mut open = self.shared.lock();
         let flights = open.len();
         match open.entry(key) {
-            Entry::Occupied(flight) => Ok(flight.get().clone()),
+            Entry::Occupied(flight) => Ok(flight.get().arrival.clone()),
             // Those who left do not count as waiting, but what they asked is still in flight.
             Entry::Vacant(_) if flights >= self.shared.waiting_max() => Err(Failure::Crowded),
             Entry::Vacant(place) => {
                 let (sender, arrival) = watch::channel(None);
-                place.insert(arrival.clone());
+                place.insert(Flight {
+                    arrival: arrival.clone(),
+                    since: clock::monotonic(),
+                });
                 let landing = Landing {
                     shared: Arc::clone(&self.shared),
                     key,
@@ -120,7 +137,7 @@ impl<T> OpenFlights<T> {
         self.waiting_max.load(Ordering::Relaxed)
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<CacheKey, Arrival<T>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<CacheKey, Flight<T>>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -183,12 +200,15 @@ mod tests {
         while flights.waiting() < 1000 {
             tokio::task::yield_now().await;
         }
+        let (open, oldest) = flights.open();
+        assert!(open == 1 && oldest.is_some());
         assert_eq!(flights.join(WWW, async { 6 }).await, Err(Failure::Crowded));
         go.send_replace(true);
         while let Some(landed) = tasks.join_next().await {
             assert_eq!(landed.unwrap(), Ok(5));
         }
         assert_eq!(calls.load(Ordering::Relaxed), 1);
+        assert_eq!(flights.open(), (0, None));
         assert_eq!(flights.waiting(), 0);
         assert!(flights.shared.lock().is_empty());
     }

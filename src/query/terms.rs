@@ -10,6 +10,7 @@ use crate::cache::Lifetimes;
 use crate::policy::Clients;
 
 /// What an operator may change while questions are answered.
+#[derive(Clone)]
 pub struct Terms {
     /// Who may ask.
     pub clients: Arc<Clients>,

@@ -4,12 +4,14 @@
 //! CPU is bounded by counting what it is spent on, which is the same on every machine and however
 //! busy that is.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::failure::Failure;
+use super::trace::{Trace, TraceEvent};
 
 /// Packets to servers: questions, their repetitions, name servers' addresses, keys and DS.
 const PACKETS_MAX: u32 = 50;
@@ -35,6 +37,8 @@ pub(super) struct Budget {
     hashes: AtomicU32,
     steps: AtomicU32,
     deadline: Instant,
+    /// Where the steps are recorded, for an operator's question; usually nowhere.
+    trace: Option<Arc<Trace>>,
 }
 
 impl Budget {
@@ -48,6 +52,24 @@ impl Budget {
             hashes: AtomicU32::new(HASHES_MAX),
             steps: AtomicU32::new(STEPS_MAX),
             deadline: Instant::now() + patience,
+            trace: None,
+        }
+    }
+
+    /// The same, with a record of the steps, where one is wanted.
+    pub(super) fn traced(self, trace: Option<Arc<Trace>>) -> Self {
+        Self { trace, ..self }
+    }
+
+    /// The record of the steps, where one is wanted.
+    pub(super) const fn trace(&self) -> Option<&Arc<Trace>> {
+        self.trace.as_ref()
+    }
+
+    /// Record a step, where that is wanted.
+    pub(super) fn note(&self, event: impl FnOnce() -> TraceEvent) {
+        if let Some(trace) = &self.trace {
+            trace.note(event());
         }
     }
 

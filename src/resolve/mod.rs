@@ -14,6 +14,7 @@ mod exchange;
 mod failure;
 pub mod forward;
 mod iterate;
+mod presentation;
 mod question;
 mod rebinding;
 pub mod recurse;
@@ -25,6 +26,8 @@ mod routes;
 mod rrset;
 mod start_error;
 mod tally;
+mod trace;
+mod under_way;
 mod validate;
 
 use std::sync::atomic::Ordering;
@@ -38,10 +41,16 @@ pub use self::deny_below::deny_below;
 pub use self::failure::Failure;
 pub use self::forward::Upstream;
 pub use self::iterate::RootStanding;
-pub use self::question::{AnswerTrust, Fetched, Question, type_number};
+pub use self::presentation::{PresentedError, PresentedReply, present, rcode_name};
+pub use self::question::{AnswerTrust, Fetched, Question, type_name, type_number};
 pub use self::renumber::Renumbering;
 pub use self::routes::{Route, Target};
 pub use self::start_error::StartError;
+pub use self::trace::{
+    ExchangeOutcome, ExchangeStep, KeysKnownBy, ReplySeen, ServerStanding, TcpReason, Trace,
+    TraceEvent, TraceReport, TraceStep, ZoneStanding,
+};
+pub use self::under_way::UnderWayOutside;
 pub use self::validate::is_zone_cut;
 pub use self::validate::{AnchorStatus, KeptAnchors, KeyState};
 
@@ -86,10 +95,12 @@ pub struct Resolver {
     patience: Duration,
     dns64: Option<dns64::Prefix>,
     renumbering: Arc<[Renumbering]>,
+    /// Records what is done; usually nothing is recorded.
+    trace: Option<Arc<Trace>>,
 }
 
 struct Source {
-    foundation: Foundation,
+    foundation: Arc<Foundation>,
     /// Replaced as a whole to forget everything; questions in flight finish with the old one.
     engine: RwLock<Arc<Engine>>,
 }
@@ -113,7 +124,7 @@ impl Source {
             .map_or_else(Arc::<ResolveTally>::default, |upstreams| {
                 Arc::clone(upstreams.tally())
             });
-        let foundation = Foundation {
+        let foundation = Arc::new(Foundation {
             anchors: Arc::new(recurse::build_anchors(&recurse)?),
             recurse,
             roots,
@@ -121,7 +132,7 @@ impl Source {
             upstreams,
             zones,
             tally,
-        };
+        });
         let engine = RwLock::new(Arc::new(Engine::build(&foundation)?));
         Ok(Self { foundation, engine })
     }
@@ -149,7 +160,33 @@ impl Resolver {
             patience: settings.patience,
             dns64: settings.dns64,
             renumbering: settings.renumbering.into(),
+            trace: None,
         })
+    }
+
+    /// The same, with a record of what it does for the one question that it is asked.
+    ///
+    /// # Errors
+    /// As at the start, where all is to be learnt anew.
+    pub fn traced(&self, knowing: Knowledge) -> Result<(Self, Arc<Trace>), StartError> {
+        let source = match knowing {
+            Knowledge::Everything => Arc::clone(&self.source),
+            Knowledge::Nothing => {
+                let foundation = Arc::clone(&self.source.foundation);
+                let engine = self.source.engine().anew(&foundation)?;
+                Arc::new(Source {
+                    foundation,
+                    engine: RwLock::new(Arc::new(engine)),
+                })
+            }
+        };
+        let trace = Arc::new(Trace::begin());
+        let traced = Self {
+            source,
+            trace: Some(Arc::clone(&trace)),
+            ..self.clone()
+        };
+        Ok((traced, trace))
     }
 
     /// The longest that a question is to wait for its answer, as the settings have it.
@@ -190,9 +227,17 @@ impl Resolver {
 
     async fn fetch_one(&self, question: &Question, patience: Duration) -> Result<Fetched, Failure> {
         let engine = self.source.engine();
-        let fetched = tokio::time::timeout(patience, engine.fetch(question, patience))
+        let fetching = engine.fetch(question, patience, self.trace.as_ref());
+        let fetched = tokio::time::timeout(patience, fetching)
             .await
-            .unwrap_or(Err(Failure::Unreachable))?;
+            .unwrap_or(Err(Failure::Unreachable));
+        if let (Some(trace), Err(failure)) = (&self.trace, &fetched) {
+            trace.note(TraceEvent::Failure {
+                why: failure.to_string(),
+                ede: failure.ede(),
+            });
+        }
+        let fetched = fetched?;
         let fetched = match &self.rebinding {
             Some(rebinding) => rebinding.hold_back(question, fetched),
             None => fetched,
@@ -200,11 +245,22 @@ impl Resolver {
         Ok(renumber::renumber(&self.renumbering, question, fetched))
     }
 
+    /// The closest zone at or above a name that is known, and how its servers stand; nothing where
+    /// resolvers are asked about it.
+    pub fn zone_standing(&self, name: &Name) -> Option<ZoneStanding> {
+        self.source.engine().zone_standing(&their_name(name).ok()?)
+    }
+
+    /// What is being asked of authorities now.
+    pub fn under_way(&self) -> UnderWayOutside {
+        UnderWayOutside::of(self.source.engine().under_way())
+    }
+
     /// The upstream resolvers in the order of the settings, then those of single zones.
     pub fn upstreams(&self) -> Vec<Upstream> {
         let Foundation {
             upstreams, zones, ..
-        } = &self.source.foundation;
+        } = &*self.source.foundation;
         let all = upstreams.iter().chain(zones.upstreams());
         all.flat_map(|upstreams| upstreams.show()).collect()
     }
@@ -236,7 +292,7 @@ impl Resolver {
     pub async fn refresh_anchors(&self) {
         let Foundation {
             anchors, recurse, ..
-        } = &self.source.foundation;
+        } = &*self.source.foundation;
         for zone in anchors.due() {
             let (engine, budget) = (self.source.engine(), Budget::new(self.patience));
             let refreshed = engine.refresh_keys(&zone, &budget);
@@ -285,6 +341,15 @@ impl Resolver {
             .unwrap_or_else(PoisonError::into_inner) = anew;
         Ok(())
     }
+}
+
+/// What of all that was learnt a question is answered with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Knowledge {
+    /// All of it: delegations, what was said, keys, proofs.
+    Everything,
+    /// How servers stand, and the trust anchors.
+    Nothing,
 }
 
 /// Sums over all servers since the start.

@@ -106,9 +106,25 @@ pub fn type_number(text: &str) -> Option<u16> {
     }
 }
 
+/// The mnemonic of a record type's number, or TYPE65280 (RFC 3597 section 5).
+pub fn type_name(number: u16) -> String {
+    match RecordType::from(number) {
+        RecordType::Unknown(number) => format!("TYPE{number}"),
+        known => known.to_string(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn types_have_names_and_numbers() {
+        for (number, name) in [(1, "A"), (28, "AAAA"), (65, "HTTPS"), (65_280, "TYPE65280")] {
+            assert_eq!(type_name(number), name);
+            assert_eq!(type_number(name), Some(number));
+        }
+    }
 
     #[test]
     fn an_upstream_s_own_policy_is_not_passed_on_as_ours() {

@@ -43,6 +43,11 @@ pub(super) struct ServerReply {
 }
 
 impl ServerReply {
+    /// Are there records in the answer section?
+    pub(super) const fn has_answer(&self) -> bool {
+        !self.answers.is_empty()
+    }
+
     /// Read a whole message; every record of every section must be in order.
     pub(super) fn read(octets: &[u8]) -> Result<Self, Malformed> {
         let mut reader = ReplyReader {

@@ -175,6 +175,14 @@ impl Routes {
         }
     }
 
+    /// Who walks to a name, where its authorities are asked.
+    pub(super) fn walker_for(&self, name: &Name) -> Option<&Walker> {
+        match self.way(name, RecordType::NS) {
+            RouteTarget::Walk(walker) => Some(walker),
+            RouteTarget::Forward(_) => None,
+        }
+    }
+
     /// The way of a question: DS is the parent's to answer.
     fn way(&self, name: &Name, rtype: RecordType) -> &RouteTarget {
         let is_for = |zone: &Name| zone.zone_of(name) && (rtype != RecordType::DS || zone != name);

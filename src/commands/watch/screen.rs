@@ -325,6 +325,11 @@ mod tests {
             is_up: number != 1,
             asked: 20,
             failed: 0,
+            down_since: None,
+            failures_in_a_row: 0,
+            usual_us: 250_000,
+            needs_tcp: false,
+            under_way: 0,
         };
         let mut status = Status {
             version: "0.1.0".to_owned(),

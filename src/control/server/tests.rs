@@ -7,13 +7,19 @@ use std::sync::Mutex;
 use tempfile::TempDir;
 
 use super::super::protocol::*;
-use super::super::{AskFault, Configuration, Facts, ReloadTurn, Resolution, TemporaryChange};
+use super::super::standings::{QuestionsReply, UpstreamStatus};
+use super::super::verdict::{EntryPlace, GroupVerdict};
+use super::super::{
+    AskFault, Configuration, Facts, ReloadTurn, RequestRates, Resolution, TemporaryChange,
+};
 use super::*;
 use crate::cache::{Flush, FlushKind};
 use crate::count::{Board, Kind};
 use crate::list::parse::Format;
+use crate::name::Name;
 use crate::policy::{Action, Basis, Clients, GroupSettings, ListRules};
-use crate::resolve::AnchorStatus;
+use crate::query::{LookedUp, Lookup};
+use crate::resolve::{AnchorStatus, ZoneStanding};
 use crate::store::Health;
 use crate::update::{ListChange, ListSource, Settings, Text, Updater};
 
@@ -52,6 +58,18 @@ impl Resolution for Desk {
 
     fn upstreams(&self) -> Vec<UpstreamStatus> {
         Vec::new()
+    }
+
+    fn zone_standing(&self, _: &Name) -> Option<ZoneStanding> {
+        None
+    }
+
+    fn questions(&self) -> QuestionsReply {
+        QuestionsReply::default()
+    }
+
+    fn look_up(&self, _: &Lookup) -> Result<LookedUp, String> {
+        Err("nobody is there".to_owned())
     }
 }
 
@@ -109,6 +127,7 @@ fn parts() -> ServerParts {
             temporary: Vec::new(),
             is_leaving: false,
             certificate_until: None,
+            negative_anchors: Vec::new(),
             witnesses: crate::witness::Witnesses::default(),
         })),
         configuration: Box::new(Unchanging),
@@ -118,6 +137,7 @@ fn parts() -> ServerParts {
         resolution: Box::new(Desk(Mutex::default())),
         underway: Underway::default(),
         started: monotonic(),
+        rates: RequestRates::default(),
     }
 }
 
@@ -316,6 +336,29 @@ fn why_says_which_list_and_which_entry() {
         panic!()
     };
     assert!(message.starts_with("not a domain name"));
+}
+
+/// The socket tells of a name whether it is listed: it is not to be asked about names by the
+/// million.
+#[test]
+fn names_are_asked_about_ten_times_a_second_at_most() {
+    let (_folder, path, _server) = serve();
+    let request = Request::Why {
+        name: "a.test".to_owned(),
+    };
+    let start = monotonic();
+    let refused = loop {
+        let reply = ask(&path, &request).unwrap();
+        if let ControlReply::Failed { message } = reply {
+            break message;
+        }
+        assert!(start.elapsed() < PATIENCE, "nothing is refused");
+    };
+    assert!(refused.contains("`why` within a second"), "{refused}");
+    assert!(matches!(
+        ask(&path, &Request::Status).unwrap(),
+        ControlReply::Status(_)
+    ));
 }
 
 #[test]

@@ -18,13 +18,14 @@ use super::budget::Budget;
 use super::convert::their_name;
 use super::failure::Failure;
 use super::forward::Upstreams;
-use super::iterate::RootCopy;
+use super::iterate::{RootCopy, UnderWayExchanges, Walker};
 use super::question::{Fetched, Question};
 use super::recurse::{self, build_validator, build_walker};
 use super::routes::{OwnRoutes, RouteTarget, Routes};
 use super::rrset::{Ask, FROM_COPY, Said};
 use super::start_error::StartError;
 use super::tally::ResolveTally;
+use super::trace::{Trace, TraceEvent, ZoneStanding};
 use super::validate::{Security, TrustAnchors, Validator};
 
 /// Aliases followed for one question; Unbound follows 11, Knot Resolver 12.
@@ -52,6 +53,8 @@ pub(super) struct Foundation {
 pub(super) struct Engine<A = Routes> {
     /// Whom to ask.
     routes: A,
+    /// Walks from zone to zone, where anybody does.
+    walker: Option<Arc<Walker>>,
     /// `None` when nothing is checked at all.
     validator: Option<Validator>,
 }
@@ -71,15 +74,47 @@ impl Engine {
                 &from.tally,
             ))
         });
+        Self::build_on(walker, from, recurse::PROOFS_OCTETS_MAX)
+    }
+
+    /// An engine for a single question, which has learnt nothing of names; how servers stand it
+    /// shares with this one.
+    pub(super) fn anew(&self, from: &Foundation) -> Result<Self, StartError> {
+        let walker = self.walker.as_ref();
+        let share = |octets_max| octets_max / recurse::ONE_QUESTION_SHARE;
+        let walker = walker.map(|walker| Arc::new(walker.anew(share(recurse::MEMORY_OCTETS_MAX))));
+        let proofs_octets = share(recurse::PROOFS_OCTETS_MAX);
+        Self::build_on(walker, from, proofs_octets)
+    }
+
+    fn build_on(
+        walker: Option<Arc<Walker>>,
+        from: &Foundation,
+        proofs_octets_max: u64,
+    ) -> Result<Self, StartError> {
         let usual = match (&from.upstreams, &walker) {
             (Some(upstreams), _) => RouteTarget::Forward(Arc::clone(upstreams)),
             (None, Some(walker)) => RouteTarget::Walk(Arc::clone(walker)),
             (None, None) => return Err(StartError::NoUpstream),
         };
+        let (recurse, zones) = (&from.recurse, &from.zones);
         Ok(Self {
-            routes: Routes::new(usual, &from.zones, walker.as_ref()),
-            validator: build_validator(&from.recurse, &from.anchors, &from.zones)?,
+            routes: Routes::new(usual, zones, walker.as_ref()),
+            walker,
+            validator: build_validator(recurse, &from.anchors, zones, proofs_octets_max)?,
         })
+    }
+
+    /// The closest zone at or above a name that is known, and its servers; nothing where resolvers
+    /// are asked about it.
+    pub(super) fn zone_standing(&self, name: &HickoryName) -> Option<ZoneStanding> {
+        Some(self.routes.walker_for(name)?.zone_standing(name))
+    }
+
+    /// What is being asked of authorities now.
+    pub(super) fn under_way(&self) -> UnderWayExchanges {
+        let walker = self.walker.as_ref();
+        walker.map_or_else(UnderWayExchanges::default, |walker| walker.under_way())
     }
 
     /// Forget what was learnt about a name and all below it.
@@ -130,16 +165,18 @@ impl Engine {
         &self,
         question: &Question,
         patience: Duration,
+        trace: Option<&Arc<Trace>>,
     ) -> Result<Fetched, Failure> {
         let wants_check = question.dnssec_ok || !question.checking_disabled;
         let is_checked = self.validator.is_some() && wants_check;
         if !is_checked && let Some(upstreams) = self.routes.usual_upstreams(&question.name)? {
-            let fetched = upstreams.fetch(question).await?;
+            let fetched = upstreams.fetch(question, trace).await?;
             if !self.routes.is_led_into(&fetched.wire) {
                 return Ok(fetched);
             }
         }
-        self.chase(question, &Budget::new(patience)).await
+        let budget = Budget::new(patience).traced(trace.cloned());
+        self.chase(question, &budget).await
     }
 }
 
@@ -158,6 +195,12 @@ impl<A: Ask> Engine<A> {
         while let Some(name) = visited.last() {
             let hop = self.hop(question, name, budget).await?;
             let next = alias(&hop.said, rtype);
+            if let Some(target) = &next {
+                budget.note(|| TraceEvent::Alias {
+                    name: name.to_ascii(),
+                    target: target.to_ascii(),
+                });
+            }
             hops.push(hop);
             match next {
                 None => break,
@@ -203,11 +246,20 @@ impl<A: Ask> Engine<A> {
         budget: &Budget,
     ) -> Result<Hop, Failure> {
         let rtype = RecordType::from(question.qtype);
+        budget.note(|| TraceEvent::Question {
+            name: name.to_ascii(),
+            rtype: rtype.to_string(),
+        });
         let checks = !question.checking_disabled;
         let Some(validator) = self.validator.as_ref().filter(|_| checks) else {
-            return Ok(Hop::unchecked(
-                self.routes.ask(name, rtype, &[], budget).await?,
-            ));
+            let said = self.routes.ask(name, rtype, &[], budget).await?;
+            budget.note(|| TraceEvent::Verdict {
+                name: name.to_ascii(),
+                rtype: rtype.to_string(),
+                verdict: "unchecked".to_owned(),
+                ede: None,
+            });
+            return Ok(Hop::unchecked(said));
         };
         let judged = validator.ask(&self.routes, name, rtype, budget).await?;
         Ok(match judged.verdict {

@@ -785,6 +785,7 @@ async fn what_is_checked_for_ad_alone_does_not_use_up_the_budget() {
     let anchors = Anchors::read(&Anchors::root(), &[]).unwrap();
     let engine = Engine {
         routes: Far,
+        walker: None,
         validator: Some(Validator::new(validate::Settings {
             anchors: Arc::new(TrustAnchors::fixed(anchors)),
             boundaries: Vec::new(),

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use crate::resolve::trace::ExchangeOutcome;
+
 /// Why a server gave no reply that can be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::resolve) enum ExchangeFault {
@@ -12,6 +14,17 @@ pub(in crate::resolve) enum ExchangeFault {
     /// Nothing went out: there is no way to that address from here, as with IPv6 on a host that has
     /// none.
     Unsent,
+}
+
+impl ExchangeFault {
+    /// For whoever follows the exchange.
+    pub(in crate::resolve) const fn outcome(self) -> ExchangeOutcome {
+        match self {
+            Self::Silent => ExchangeOutcome::Silent,
+            Self::Broken => ExchangeOutcome::Broken,
+            Self::Unsent => ExchangeOutcome::Unsent,
+        }
+    }
 }
 
 impl From<io::Error> for ExchangeFault {

@@ -25,6 +25,7 @@ pub(super) use self::outgoing::{
 };
 use self::sockets::Lent;
 pub(super) use self::sockets::Sockets;
+use super::trace::{TcpReason, Transport};
 
 /// Room for servers that send more than was asked for.
 const UDP_BUFFER_OCTETS: usize = 4096;
@@ -49,11 +50,21 @@ pub(super) async fn ask(
     let over_tcp = async || Ok(ask_tcp(server, &plain, wait).await?.octets);
     match ask_udp(sockets, server, outgoing, Wait::once(wait), || false).await? {
         Heard::Whole(octets) => Ok(octets),
-        Heard::Truncated | Heard::Respelled => over_tcp().await,
-        Heard::NearMiss(listening) => match over_tcp().await {
-            Ok(octets) => Ok(octets),
-            Err(_) => listening.go_on().await,
-        },
+        Heard::Truncated => {
+            outgoing.note_tcp(TcpReason::Truncated);
+            over_tcp().await
+        }
+        Heard::Respelled => {
+            outgoing.note_tcp(TcpReason::Respelled);
+            over_tcp().await
+        }
+        Heard::NearMiss(listening) => {
+            outgoing.note_tcp(TcpReason::NearMiss);
+            match over_tcp().await {
+                Ok(octets) => Ok(octets),
+                Err(_) => listening.go_on().await,
+            }
+        }
     }
 }
 
@@ -129,6 +140,7 @@ pub(super) async fn ask_tcp(
         framed.extend_from_slice(&(sent.octets.len() as u16).to_be_bytes());
         framed.extend_from_slice(&sent.octets);
         stream.write_all(&framed).await?;
+        outgoing.note_sent(Transport::Tcp);
         let length = stream.read_u16().await?;
         let mut octets = vec![0; usize::from(length)];
         stream.read_exact(&mut octets).await?;
@@ -214,6 +226,7 @@ pub(super) async fn ask_udp<'a>(
         .send(server, outgoing.local, &sent.octets, began)
         .await
         .map_err(|_| ExchangeFault::Unsent)?;
+    outgoing.note_sent(Transport::Udp);
     let mut listening = Listening {
         sockets,
         server,
@@ -236,6 +249,7 @@ pub(super) async fn ask_udp<'a>(
                 continue;
             }
             listening.lent.socket.send(&listening.sent.octets).await?;
+            outgoing.note_sent(Transport::Udp);
             repeats += 1;
             until += wait.before_repeat;
             continue;

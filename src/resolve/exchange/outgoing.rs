@@ -2,9 +2,11 @@
 //! the name (0x20) from the system's random source (RFC 5452).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 
 use super::fault::ExchangeFault;
 use crate::name::Name;
+use crate::resolve::trace::{ExchangeWatch, TcpReason, Transport};
 
 /// Octets in a message header (RFC 1035 section 4.1.1).
 pub(in crate::resolve) const HEADER_OCTETS: usize = 12;
@@ -30,6 +32,8 @@ pub(in crate::resolve) struct Outgoing {
     pub(in crate::resolve) spelling: Spelling,
     /// Where it goes out.
     pub(in crate::resolve) local: LocalAddress,
+    /// Who watches it; usually nobody.
+    pub(in crate::resolve) watch: Option<Arc<ExchangeWatch>>,
 }
 
 impl Outgoing {
@@ -38,6 +42,20 @@ impl Outgoing {
         Self {
             spelling: Spelling::Plain,
             ..self.clone()
+        }
+    }
+
+    /// It went out once more.
+    pub(in crate::resolve) fn note_sent(&self, over: Transport) {
+        if let Some(watch) = &self.watch {
+            watch.note_sent(over);
+        }
+    }
+
+    /// It goes over TCP.
+    pub(in crate::resolve) fn note_tcp(&self, why: TcpReason) {
+        if let Some(watch) = &self.watch {
+            watch.note_tcp(why);
         }
     }
 }
@@ -216,6 +234,7 @@ pub(super) fn outgoing() -> Outgoing {
         edns: OutgoingEdns::WantSignatures(UDP_PAYLOAD_OCTETS),
         spelling: Spelling::Drawn,
         local: LocalAddress::default(),
+        watch: None,
     }
 }
 

@@ -28,6 +28,7 @@ use crate::resolve::exchange::{
     ExchangeFault, Likeness, LocalAddress, Outgoing, OutgoingEdns, Sent, connect, is_truncated,
 };
 use crate::resolve::start_error::StartError;
+use crate::resolve::trace::Transport;
 
 /// The protocol's name in the handshake (RFC 7858, IANA's ALPN registry).
 const ALPN: &[u8] = b"dot";
@@ -247,6 +248,7 @@ impl Connection {
         outbox
             .send(framed(&sent.octets, outgoing.edns))
             .map_err(|_| ExchangeFault::Broken)?;
+        outgoing.note_sent(Transport::Tls);
         let (sender, reply) = oneshot::channel();
         state.waiting.insert(id, sender);
         drop(state);
@@ -409,6 +411,7 @@ mod tests {
             edns: OutgoingEdns::WantSignatures(1232),
             spelling: Spelling::Drawn,
             local: LocalAddress::default(),
+            watch: None,
         }
     }
 

@@ -33,7 +33,7 @@ impl Ask for Arc<Upstreams> {
             dnssec_ok: true,
             checking_disabled: true,
         };
-        let fetched = self.fetch(&question).await?;
+        let fetched = self.fetch(&question, budget.trace()).await?;
         let nobody = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
         let said = read_forwarded(&fetched.wire, name, rtype, nobody);
         let Some(code) = fetched.ede.filter(|code| UpstreamBlock::is_one(*code)) else {

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use hickory_proto::rr::RecordType;
 use rustls::ClientConfig;
 
 use super::dot::TlsLine;
@@ -15,8 +16,10 @@ use crate::resolve::exchange::{
 };
 use crate::resolve::question::UpstreamBlock;
 use crate::resolve::reply::ServerReply;
+use crate::resolve::reply_record::Malformed;
 use crate::resolve::start_error::StartError;
 use crate::resolve::tally::ResolveTally;
+use crate::resolve::trace::{ExchangeOutcome, OpenExchange, TcpReason, Trace};
 
 /// So many tries in a row without a usable reply, and an upstream is passed over.
 const FAILURES_IN_A_ROW_MAX: u32 = 3;
@@ -51,6 +54,8 @@ pub(super) struct Peer {
     retry_at: Mutex<Option<Instant>>,
     /// What it takes at the most nineteen times out of twenty, in microseconds.
     usual_us: AtomicU32,
+    /// Tries that have not ended yet.
+    under_way: AtomicU32,
 }
 
 /// What one try brought.
@@ -71,25 +76,18 @@ pub(super) enum PeerHeard {
 /// books kept.
 pub(super) async fn attempt(
     peer: &Peer,
-    outgoing: &Outgoing,
+    mut outgoing: Outgoing,
     timeout: Duration,
     tally: &ResolveTally,
+    trace: Option<&Arc<Trace>>,
 ) -> PeerHeard {
+    let _under_way = PeerUnderWay::begin(peer);
     let begun = clock::monotonic();
-    let mut heard = peer
-        .ask(outgoing, timeout)
-        .await
-        .map(|octets| ServerReply::read(&octets));
+    let mut heard = peer.ask_once(&mut outgoing, timeout, trace).await;
     peer.note_latency(begun.elapsed());
     if matches!(&heard, Ok(Ok(reply)) if is_edns_fault(reply.rcode)) {
-        let plain = Outgoing {
-            edns: OutgoingEdns::Leave,
-            ..outgoing.clone()
-        };
-        heard = peer
-            .ask(&plain, timeout)
-            .await
-            .map(|octets| ServerReply::read(&octets));
+        outgoing.edns = OutgoingEdns::Leave;
+        heard = peer.ask_once(&mut outgoing, timeout, trace).await;
     }
     let heard = match heard {
         Ok(Ok(reply)) => match reply.rcode {
@@ -125,6 +123,33 @@ const fn is_edns_fault(rcode: u16) -> bool {
     matches!(rcode, 1 | 4 | 16)
 }
 
+/// What a resolver's reply is, in the words of a trace.
+fn outcome_of(reply: &ServerReply) -> ExchangeOutcome {
+    match reply.rcode {
+        0 if !reply.has_answer() => ExchangeOutcome::NoData,
+        0 | 6 => ExchangeOutcome::Answer { second_hand: false },
+        3 => ExchangeOutcome::NoSuchName,
+        rcode if is_edns_fault(rcode) => ExchangeOutcome::NoEdns,
+        _ => ExchangeOutcome::Refuses,
+    }
+}
+
+/// A try that is under way, until it is dropped.
+struct PeerUnderWay<'a>(&'a AtomicU32);
+
+impl<'a> PeerUnderWay<'a> {
+    fn begin(peer: &'a Peer) -> Self {
+        peer.under_way.fetch_add(1, Ordering::Relaxed);
+        Self(&peer.under_way)
+    }
+}
+
+impl Drop for PeerUnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 fn micros(span: Duration) -> u32 {
     u32::try_from(span.as_micros()).unwrap_or(u32::MAX)
 }
@@ -153,7 +178,41 @@ impl Peer {
             needs_tcp: AtomicBool::new(false),
             down_since: AtomicI64::new(0),
             retry_at: Mutex::default(),
+            under_way: AtomicU32::new(0),
         })
+    }
+
+    /// One exchange, which is recorded where that is wanted.
+    async fn ask_once(
+        &self,
+        outgoing: &mut Outgoing,
+        timeout: Duration,
+        trace: Option<&Arc<Trace>>,
+    ) -> Result<Result<ServerReply, Malformed>, ExchangeFault> {
+        let open = trace.map(|trace| {
+            let rtype = RecordType::from(outgoing.qtype).to_string();
+            let asked = (outgoing.name.to_string(), rtype);
+            let open = OpenExchange::begin(trace, None, asked, self.server.address);
+            match outgoing.edns {
+                OutgoingEdns::Leave => open.without_edns(),
+                OutgoingEdns::WantSignatures(_) => open,
+            }
+        });
+        outgoing.watch = open.as_ref().map(OpenExchange::watch);
+        let heard = self.ask(outgoing, timeout).await;
+        let read = heard.as_deref().map(ServerReply::read);
+        if let Some(mut open) = open {
+            let outcome = match (&heard, &read) {
+                (Ok(octets), Ok(read)) => {
+                    open.heard(octets);
+                    read.as_ref().map_or(ExchangeOutcome::Malformed, outcome_of)
+                }
+                (Err(fault), _) => fault.outcome(),
+                (_, Err(fault)) => fault.outcome(),
+            };
+            open.end(outcome);
+        }
+        read.map_err(|fault| *fault)
     }
 
     async fn ask(&self, outgoing: &Outgoing, timeout: Duration) -> Result<Vec<u8>, ExchangeFault> {
@@ -172,6 +231,7 @@ impl Peer {
         outgoing: &Outgoing,
         timeout: Duration,
     ) -> Result<Vec<u8>, ExchangeFault> {
+        outgoing.note_tcp(TcpReason::SilentUdp);
         let at = self.server.address;
         let udp = ask_udp(&self.sockets, at, outgoing, Wait::once(timeout), || false);
         let plain = outgoing.in_lower_case();
@@ -199,6 +259,10 @@ impl Peer {
             answers: self.tally.answers.load(Ordering::Relaxed),
             failures: self.tally.failures.load(Ordering::Relaxed),
             down_since: Some(self.down_since.load(Ordering::Relaxed)).filter(|_| !self.is_up()),
+            usual_us: self.usual_us.load(Ordering::Relaxed),
+            failures_in_a_row: self.failures_in_a_row.load(Ordering::Relaxed),
+            needs_tcp: self.needs_tcp.load(Ordering::Relaxed) || self.is_mute(),
+            under_way: self.under_way.load(Ordering::Relaxed),
         }
     }
 

@@ -47,4 +47,12 @@ pub struct Upstream {
     pub failures: u64,
     /// Since when it is passed over, if it is.
     pub down_since: Option<UnixSeconds>,
+    /// What it takes at the most nineteen times out of twenty, in microseconds.
+    pub usual_us: u32,
+    /// Tries in a row without a usable reply.
+    pub failures_in_a_row: u32,
+    /// UDP does not seem to get through to it: TCP is asked too.
+    pub needs_tcp: bool,
+    /// Tries under way.
+    pub under_way: u32,
 }

@@ -22,6 +22,7 @@ use crate::resolve::question::{Fetched, Question, UpstreamBlock};
 use crate::resolve::reply::{Authentic, ServerReply};
 use crate::resolve::start_error::StartError;
 use crate::resolve::tally::ResolveTally;
+use crate::resolve::trace::Trace;
 
 /// Tries against upstreams that are down, beside the questions that wait for others.
 const PROBES_MAX: usize = 16;
@@ -117,7 +118,11 @@ impl Upstreams {
     /// Ask one upstream after the other, as often as the settings allow, until one answers. The
     /// next one is asked too when the first takes longer than it does nineteen times out of twenty,
     /// so that one slow upstream holds nobody up.
-    pub(in crate::resolve) async fn fetch(&self, question: &Question) -> Result<Fetched, Failure> {
+    pub(in crate::resolve) async fn fetch(
+        &self,
+        question: &Question,
+        trace: Option<&Arc<Trace>>,
+    ) -> Result<Fetched, Failure> {
         let outgoing = self.outgoing(question);
         let order = self.order(&outgoing);
         let mut next = order.iter().cycle().take(self.settings.attempts).peekable();
@@ -130,7 +135,7 @@ impl Upstreams {
                     return Err(failure);
                 };
                 hedge_at = tokio::time::Instant::now() + peer.usual();
-                self.start(&mut asked, peer, &outgoing);
+                self.start(&mut asked, peer, &outgoing, trace);
             }
             let may_hedge = asked.len() == 1 && order.len() > 1 && next.peek().is_some();
             let heard = tokio::select! {
@@ -139,7 +144,7 @@ impl Upstreams {
                 }
                 () = tokio::time::sleep_until(hedge_at), if may_hedge => {
                     if let Some(peer) = next.next() {
-                        self.start(&mut asked, peer, &outgoing);
+                        self.start(&mut asked, peer, &outgoing, trace);
                     }
                     continue;
                 }
@@ -171,17 +176,25 @@ impl Upstreams {
             edns: OutgoingEdns::WantSignatures(self.settings.edns_octets),
             spelling: Spelling::Drawn,
             local: LocalAddress::of(&self.settings.outgoing),
+            watch: None,
         }
     }
 
-    fn start(&self, asked: &mut JoinSet<PeerHeard>, peer: &Arc<Peer>, outgoing: &Outgoing) {
-        let (peer, outgoing, tally, timeout) = (
+    fn start(
+        &self,
+        asked: &mut JoinSet<PeerHeard>,
+        peer: &Arc<Peer>,
+        outgoing: &Outgoing,
+        trace: Option<&Arc<Trace>>,
+    ) {
+        let (peer, outgoing, tally, timeout, trace) = (
             Arc::clone(peer),
             outgoing.clone(),
             Arc::clone(&self.tally),
             self.settings.timeout,
+            trace.cloned(),
         );
-        asked.spawn(async move { attempt(&peer, &outgoing, timeout, &tally).await });
+        asked.spawn(async move { attempt(&peer, outgoing, timeout, &tally, trace.as_ref()).await });
     }
 
     fn lay_out(&self, reply: &ServerReply, question: &Question) -> Option<Fetched> {
@@ -222,7 +235,7 @@ impl Upstreams {
             self.settings.timeout,
         );
         tokio::spawn(async move {
-            attempt(&peer, &outgoing, timeout, &tally).await;
+            attempt(&peer, outgoing, timeout, &tally, None).await;
             probes.fetch_sub(1, Ordering::Relaxed);
         });
     }

@@ -66,11 +66,12 @@ impl Walker {
         if names > 1 {
             candidates.names.rotate_left(chance() as usize % names);
         }
+        self.note_zone(zone, &candidates, trip);
         candidates
     }
 
     /// A server's addresses from memory: its own word, or a delegation's.
-    fn remembered(&self, name: &Name, trip: &Trip<'_>) -> Vec<IpAddr> {
+    pub(super) fn remembered(&self, name: &Name, trip: &Trip<'_>) -> Vec<IpAddr> {
         let now = clock::wall_s();
         let mut addresses = Vec::new();
         for rtype in self.address_types() {

@@ -1,6 +1,6 @@
 //! One question to one zone: which of its servers is asked when, until one is of help.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use hickory_proto::rr::Name;
 use tokio::time::Instant;
@@ -9,14 +9,28 @@ use super::super::convert::wire_of;
 use super::ask_server::Attempt;
 use super::judge::{AskedZone, Judgement, Useless, judge};
 use super::second_best::SecondBest;
+use super::shown::outcome_of;
 use super::zones::Zone;
 use super::{Trip, Walker};
 use crate::clock;
 use crate::resolve::failure::Failure;
 use crate::resolve::rrset::{FROM_COPY, Said};
+use crate::resolve::trace::TraceEvent;
 
 /// How deep looking for servers' addresses may lead.
 const DEPTH_MAX: usize = 5;
+
+/// Remember, or forget, that a server is lame for the zone.
+fn note_lameness(zone: &Zone, at: SocketAddr, outcome: &Attempt) {
+    match outcome {
+        Attempt::Judged(judgement) => match **judgement {
+            Judgement::Useless(Useless::Lame) => zone.lame.note_lame(at, clock::wall_s()),
+            Judgement::Useless(_) => {}
+            _ => zone.lame.note_helpful(at),
+        },
+        Attempt::FromMemory(_) | Attempt::Silence | Attempt::Unreachable => {}
+    }
+}
 
 impl Walker {
     /// Ask a zone's servers one after the other until one is of help; [`Judgement::Useless`] is
@@ -78,6 +92,7 @@ impl Walker {
                 outcome => outcome?,
             };
             candidate.tries += 1;
+            note_lameness(zone, candidate.at, &outcome);
             match outcome {
                 Attempt::Judged(judgement) => {
                     let Judgement::Useless(why) = *judgement else {
@@ -112,13 +127,21 @@ impl Walker {
             return None;
         }
         let (octets, age_s) = copy.reply(&wire_of(asked.name), asked.rtype.into())?;
-        match judge(&octets, asked, FROM_COPY) {
+        let judgement = match judge(&octets, asked, FROM_COPY) {
             Judgement::Useless(_) => None,
             Judgement::Answer(said, further) => {
                 Some(Judgement::Answer(Said { age_s, ..said }, further))
             }
             judgement => Some(judgement),
+        };
+        if let Some(judgement) = &judgement {
+            trip.budget.note(|| TraceEvent::RootCopy {
+                name: asked.name.to_ascii(),
+                rtype: asked.rtype.to_string(),
+                outcome: outcome_of(judgement, false),
+            });
         }
+        judgement
     }
 
     /// Ask for a server's addresses, for IPv6 ones only where there are no others.
@@ -126,6 +149,9 @@ impl Walker {
         if trip.depth() >= DEPTH_MAX || trip.looks_for(name) {
             return Vec::new();
         }
+        trip.budget.note(|| TraceEvent::Address {
+            server: name.to_ascii(),
+        });
         let errand = Trip {
             budget: trip.budget,
             avoid: trip.avoid,

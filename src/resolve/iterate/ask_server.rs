@@ -15,8 +15,10 @@ use super::candidates::{AddressCandidate, TRIES_MAX};
 use super::coalesce::{PacketKey, Reply};
 use super::judge::{AskedZone, Judgement, Useless, is_from_memory, judge};
 use super::servers::{ServerRecord, UnderWay};
+use super::shown::{end_exchange, open_exchange, outcome_of};
 use super::{Trip, Walker};
 use crate::resolve::failure::Failure;
+use crate::resolve::trace::{OpenExchange, TcpReason};
 
 /// TCP takes a round trip more to begin with, and some servers their time.
 const TCP_WAIT_MIN: Duration = Duration::from_millis(800);
@@ -33,6 +35,15 @@ pub(super) enum Attempt {
     Silence,
     /// Nothing went out, or the server's host said no.
     Unreachable,
+}
+
+impl Attempt {
+    const fn of_fault(fault: ExchangeFault) -> Self {
+        match fault {
+            ExchangeFault::Broken | ExchangeFault::Unsent => Self::Unreachable,
+            ExchangeFault::Silent => Self::Silence,
+        }
+    }
 }
 
 impl Walker {
@@ -71,19 +82,26 @@ impl Walker {
                 Spelling::Drawn
             },
             local: self.settings.local,
+            watch: None,
         };
         loop {
+            let mut open = open_exchange(asked, at, &outgoing, trip);
+            outgoing.watch = open.as_ref().map(OpenExchange::watch);
             let key = PacketKey::new(at, &outgoing);
             let work = self.exchange(at, server, &outgoing, candidate.tries, trip);
             let octets = match self.shared.join(&key, work).await? {
                 Ok(octets) => octets,
-                Err(ExchangeFault::Broken | ExchangeFault::Unsent) => {
-                    return Ok(Attempt::Unreachable);
+                Err(fault) => {
+                    end_exchange(open, || fault.outcome());
+                    return Ok(Attempt::of_fault(fault));
                 }
-                Err(ExchangeFault::Silent) => return Ok(Attempt::Silence),
             };
+            if let Some(open) = &mut open {
+                open.heard(&octets);
+            }
             trip.budget.pay_octets(octets.len())?;
             let judgement = judge(&octets, asked, at.ip());
+            end_exchange(open, || outcome_of(&judgement, is_from_memory(&octets)));
             if matches!(judgement, Judgement::Useless(_)) {
                 self.tally.note_failure();
                 if matches!(judgement, Judgement::Useless(Useless::DislikesEdns))
@@ -178,23 +196,30 @@ impl Walker {
         let plain = outgoing.in_lower_case();
         let over_tcp = match heard {
             Heard::Whole(octets) => return Ok(Ok(octets)),
-            Heard::Truncated => self.exchange_tcp(exchange, &plain).await?,
+            Heard::Truncated => {
+                outgoing.note_tcp(TcpReason::Truncated);
+                self.exchange_tcp(exchange, &plain).await?
+            }
             // Whoever guessed the rest may have changed a letter: only over TCP the server itself
             // shows that it cannot keep a spelling.
             Heard::Respelled => {
+                outgoing.note_tcp(TcpReason::Respelled);
                 let reply = self.exchange_tcp(exchange, outgoing).await?;
                 if matches!(&reply, Ok(reply) if reply.is_respelled) {
                     server.note_respells(self.servers.now_ms());
                 }
                 reply
             }
-            Heard::NearMiss(listening) => match self.exchange_tcp(exchange, &plain).await? {
-                Ok(reply) => {
-                    server.note_heard();
-                    Ok(reply)
+            Heard::NearMiss(listening) => {
+                outgoing.note_tcp(TcpReason::NearMiss);
+                match self.exchange_tcp(exchange, &plain).await? {
+                    Ok(reply) => {
+                        server.note_heard();
+                        Ok(reply)
+                    }
+                    Err(_) => return Ok(listening.go_on().await),
                 }
-                Err(_) => return Ok(listening.go_on().await),
-            },
+            }
         };
         // The server is there, but for this question it may be of no use.
         Ok(match over_tcp {
@@ -231,6 +256,7 @@ impl Walker {
             began,
             ..
         } = *exchange;
+        outgoing.note_tcp(TcpReason::SilentUdp);
         let plain = outgoing.in_lower_case();
         let patience = Wait {
             whole: wait.min(exchange.left()),

@@ -98,6 +98,14 @@ impl UnderWayPackets {
         }
     }
 
+    /// Look at the name of each exchange that is under way, in wire form.
+    pub(super) fn for_each_name(&self, mut visit: impl FnMut(&[u8])) {
+        for shard in &self.shards {
+            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            shard.keys().for_each(|key| visit(&key.name));
+        }
+    }
+
     fn lock(&self, key: &PacketKey) -> MutexGuard<'_, HashMap<PacketKey, Waiting>> {
         self.shard(key)
             .lock()
@@ -153,6 +161,7 @@ mod tests {
             edns,
             spelling: Spelling::Drawn,
             local: LocalAddress::default(),
+            watch: None,
         }
     }
 

@@ -47,6 +47,7 @@ impl Walker {
             until,
             cut,
             is_cut_doubted: false,
+            lame: Arc::default(),
         });
         self.zones.keep(Arc::clone(&zone));
         zone

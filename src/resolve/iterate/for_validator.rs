@@ -133,6 +133,7 @@ mod tests {
             until: UnixSeconds::MAX,
             cut: Some(Arc::clone(&cut)),
             is_cut_doubted: false,
+            lame: Arc::default(),
         }));
         let ask = async |avoid: &[IpAddr]| {
             let budget = Budget::new(Duration::from_secs(5));

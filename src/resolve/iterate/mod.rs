@@ -16,10 +16,13 @@ mod ask_server;
 mod candidates;
 mod coalesce;
 mod judge;
+mod lame_servers;
 mod root_copy;
 mod rrset_cache;
 mod second_best;
 mod servers;
+mod shown;
+mod walk;
 mod zone_limits;
 mod zones;
 use std::net::{IpAddr, SocketAddr};
@@ -30,27 +33,19 @@ use std::sync::atomic::Ordering::Relaxed;
 use hickory_proto::rr::{Name, RecordType};
 
 use self::coalesce::UnderWayPackets;
-use self::judge::{AskedZone, Continuation, Glue, Judgement, ServerRole};
+use self::judge::{AskedZone, Glue, Judgement, ServerRole};
 pub(super) use self::root_copy::RootCopy;
 pub use self::root_copy::RootStanding;
 use self::rrset_cache::Memory;
 use self::servers::Servers;
+pub(super) use self::shown::UnderWayExchanges;
 use self::zone_limits::Crowds;
-use self::zones::{NameServer, Zone, Zones, one_below};
+use self::zones::{NameServer, Zone, Zones};
 use super::budget::Budget;
-use super::convert::wire_of;
 use super::exchange::{LocalAddress, Sockets};
-use super::failure::Failure;
 use super::rrset::Said;
 use super::tally::ResolveTally;
-use crate::clock::{self, UnixSeconds};
-
-/// Zones and partial names gone through for one name; IPv6 reverse names have 34 labels.
-const STEPS_MAX: usize = 80;
-
-/// A delegation that is older than this is asked for again when none of its servers is of use: they
-/// may have moved.
-const REFRESH_AFTER_S: UnixSeconds = 30;
+use crate::clock::UnixSeconds;
 
 /// The longest that a delegation is believed (RFC 9609 has two days for the root's).
 pub(super) const DELEGATION_TTL_S_MAX: u32 = 172_800;
@@ -102,8 +97,8 @@ pub(super) struct Walker {
     settings: Settings,
     zones: Zones,
     memory: Memory,
-    servers: Servers,
-    crowds: Crowds,
+    servers: Arc<Servers>,
+    crowds: Arc<Crowds>,
     sockets: Sockets,
     shared: UnderWayPackets,
     /// Wall-clock second from which on the roots are to be asked who they are.
@@ -136,18 +131,30 @@ impl Trip<'_> {
 
 impl Walker {
     pub(super) fn new(settings: Settings, tally: Arc<ResolveTally>) -> Self {
-        let servers = NameServer {
+        let (servers, crowds) = (Arc::new(Servers::new()), Arc::new(Crowds::new()));
+        Self::beside(settings, tally, servers, crowds)
+    }
+
+    /// A walker that has learnt nothing of names.
+    fn beside(
+        settings: Settings,
+        tally: Arc<ResolveTally>,
+        servers: Arc<Servers>,
+        crowds: Arc<Crowds>,
+    ) -> Self {
+        let hints = NameServer {
             name: Name::root(),
             addresses: settings.roots.clone(),
             port: None,
         };
         let root = Zone {
             name: Name::root(),
-            servers: vec![servers],
+            servers: vec![hints],
             since: 0,
             until: UnixSeconds::MAX,
             cut: None,
             is_cut_doubted: false,
+            lame: Arc::default(),
         };
         let half = settings.memory_octets_max / 2;
         Self {
@@ -161,8 +168,8 @@ impl Walker {
                 half,
             ),
             memory: Memory::new(half, settings.ttl_s_max),
-            servers: Servers::new(),
-            crowds: Crowds::new(),
+            servers,
+            crowds,
             sockets: Sockets::default(),
             shared: UnderWayPackets::new(),
             prime_at: AtomicI64::new(if settings.prime { 0 } else { UnixSeconds::MAX }),
@@ -176,6 +183,17 @@ impl Walker {
         self.memory.octets() + self.zones.octets()
     }
 
+    /// One that has learnt nothing of names, for a single question; it shares with this one how
+    /// servers stand, and the places in each zone.
+    pub(super) fn anew(&self, memory_octets_max: u64) -> Self {
+        let settings = Settings {
+            memory_octets_max,
+            ..self.settings.clone()
+        };
+        let (servers, crowds) = (Arc::clone(&self.servers), Arc::clone(&self.crowds));
+        Self::beside(settings, Arc::clone(&self.tally), servers, crowds)
+    }
+
     /// Forget what was said about a name and all below it, and who serves it.
     pub(super) fn forget(&self, below: &Name) {
         self.memory.forget(below);
@@ -185,82 +203,6 @@ impl Walker {
     /// Forget what was said about one name and type.
     pub(super) fn forget_rrset(&self, name: &Name, rtype: RecordType) {
         self.memory.forget_rrset(name, rtype);
-    }
-
-    /// What the authorities say about name and type.
-    pub(super) async fn walk(
-        &self,
-        name: &Name,
-        rtype: RecordType,
-        trip: &Trip<'_>,
-    ) -> Result<Arc<Said>, Failure> {
-        trip.budget.pay_step().await?;
-        let now = clock::wall_s();
-        if let Some(said) = self.memory.recall(name, rtype, trip.avoid, now) {
-            return Ok(said);
-        }
-        self.prime(trip, now).await;
-        let start = self.start(name, rtype, now);
-        if let Some(said) = self.recall_dname(name, &start, trip, now) {
-            return Ok(said);
-        }
-        let zone = if self.prime(trip, now).await {
-            self.start(name, rtype, now)
-        } else {
-            start
-        };
-        let mut place = Position {
-            zone,
-            minimise: self.settings.minimise,
-            refreshed: false,
-        };
-        for _ in 0..STEPS_MAX {
-            let partial = if place.minimise {
-                one_below(name, &place.zone.name)
-            } else {
-                name.clone()
-            };
-            let whole = partial == *name;
-            let asked = AskedZone {
-                zone: &place.zone.name,
-                name: &partial,
-                rtype: if whole { rtype } else { RecordType::NS },
-                is_partial: !whole,
-                glue: if self.settings.harden_glue {
-                    Glue::InBailiwick
-                } else {
-                    Glue::Any
-                },
-                role: ServerRole::Authoritative,
-            };
-            match self.ask_zone(&place.zone, &asked, trip).await {
-                Ok(Judgement::Answer(said, continuations)) if whole => {
-                    for Continuation { name, said } in continuations {
-                        // The servers of another zone have the word about it, above all where the
-                        // operator names them.
-                        if self.start(&name, rtype, now).name == place.zone.name {
-                            self.settle(&name, rtype, said, &place.zone);
-                        }
-                    }
-                    return Ok(self.settle(name, rtype, said, &place.zone));
-                }
-                Ok(Judgement::Answer(..)) => place.minimise = false,
-                Ok(Judgement::Apex(referral)) => place.zone = self.find_apex(referral, &place.zone),
-                Ok(Judgement::Referral(referral))
-                    if rtype == RecordType::DS && referral.child == *name =>
-                {
-                    let said = Self::said_by_referral(referral, &place.zone);
-                    return Ok(self.settle(name, rtype, said, &place.zone));
-                }
-                Ok(Judgement::Referral(referral)) => {
-                    place.zone = self.descend(referral, &place.zone)
-                }
-                Ok(Judgement::Useless(_)) if !whole => place.minimise = false,
-                Ok(Judgement::Useless(why)) => self.step_back(&mut place, why.failure())?,
-                Err(failure) => self.step_back(&mut place, failure)?,
-            }
-        }
-        Err(Failure::TooMuchWork)
     }
 
     /// Ask the roots for their own names and addresses, one question for all, where that is due
@@ -304,43 +246,13 @@ impl Walker {
             until: UnixSeconds::MAX,
             cut: None,
             is_cut_doubted: false,
+            lame: Arc::default(),
         });
         self.prime_at.store(
             now + i64::from(found.ttl_s).max(PRIME_AGAIN_AFTER_S),
             Relaxed,
         );
         true
-    }
-
-    /// The closest known zone whose servers know about the name: for DS it must be above the name
-    /// itself.
-    fn start(&self, name: &Name, rtype: RecordType, now: UnixSeconds) -> Arc<Zone> {
-        let wire = wire_of(name);
-        self.zones.closest(
-            if rtype == RecordType::DS {
-                parent(&wire)
-            } else {
-                &wire
-            },
-            now,
-        )
-    }
-
-    /// When no server of a zone that was known for a while is of use, its parent may know others by
-    /// now.
-    fn step_back(&self, place: &mut Position, failure: Failure) -> Result<(), Failure> {
-        let now = clock::wall_s();
-        let is_old =
-            now.saturating_sub(place.zone.since) > REFRESH_AFTER_S && !place.zone.name.is_root();
-        if place.refreshed
-            || !is_old
-            || !matches!(failure, Failure::Unusable | Failure::Unreachable)
-        {
-            return Err(failure);
-        }
-        place.refreshed = true;
-        place.zone = self.zones.closest(parent(&wire_of(&place.zone.name)), now);
-        Ok(())
     }
 }
 
@@ -383,15 +295,8 @@ fn stub(name: &Name, servers: &[SocketAddr]) -> Zone {
         until: UnixSeconds::MAX,
         cut: None,
         is_cut_doubted: false,
+        lame: Arc::default(),
     }
-}
-
-/// Where a walk stands.
-struct Position {
-    pub(super) zone: Arc<Zone>,
-    minimise: bool,
-    /// The parent was asked again because no server was of use.
-    refreshed: bool,
 }
 
 /// The octets of the name above; the root's are its own.

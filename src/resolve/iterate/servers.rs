@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use quick_cache::sync::Cache;
 
 use crate::clock;
+use crate::resolve::trace::ServerStanding;
 
 /// Servers remembered.
 const SERVERS_MAX: usize = 65_536;
@@ -52,6 +53,8 @@ pub(super) struct ServerRecord {
     round_trip_us: AtomicU32,
     variation_us: AtomicU32,
     silences: AtomicU32,
+    /// Since when it has kept silent; 0 where it has not.
+    silent_since_ms: AtomicU64,
     /// Milliseconds of our time line; see [`Servers::now_ms`].
     last_silence_ms: AtomicU64,
     retry_at_ms: AtomicU64,
@@ -60,8 +63,9 @@ pub(super) struct ServerRecord {
     plain_until_ms: AtomicU64,
     /// Since when it refuses EDNS; 0 where it does not.
     refuses_edns_since_ms: AtomicU64,
-    /// Until when it is taken to be out of reach over UDP.
+    /// Until when it is taken to be out of reach over UDP, and since when.
     tcp_until_ms: AtomicU64,
+    tcp_since_ms: AtomicU64,
     /// Until when it is taken to change or to drop capital letters.
     respells_until_ms: AtomicU64,
 }
@@ -185,6 +189,9 @@ impl ServerRecord {
 
     /// It answered over TCP what it would not over UDP: it is there.
     pub(super) fn note_tcp_alone(&self, now_ms: u64) {
+        if !self.needs_tcp(now_ms) {
+            self.tcp_since_ms.store(now_ms, Relaxed);
+        }
         self.tcp_until_ms.store(now_ms + PLAIN_FOR_MS, Relaxed);
         self.note_heard();
     }
@@ -229,12 +236,39 @@ impl ServerRecord {
         self.silences.store(0, Relaxed);
     }
 
+    /// How it stands, for whoever wants to see that.
+    pub(super) fn standing(&self, address: SocketAddr, now_ms: u64) -> ServerStanding {
+        let for_s = |since_ms: u64| now_ms.saturating_sub(since_ms) / 1000;
+        let silences = self.silences();
+        let left_ms = self.retry_at_ms.load(Relaxed).saturating_sub(now_ms);
+        ServerStanding {
+            name: None,
+            address,
+            round_trip_us: self.round_trip_us(),
+            silences,
+            silent_for_s: (silences > 0).then(|| for_s(self.silent_since_ms.load(Relaxed))),
+            left_alone_for_s: (silences >= self.silences_max()).then(|| left_ms.div_ceil(1000)),
+            lame_since: None,
+            tcp_alone_for_s: self
+                .needs_tcp(now_ms)
+                .then(|| for_s(self.tcp_since_ms.load(Relaxed))),
+            no_edns_for_s: self
+                .is_plain(now_ms)
+                .then(|| for_s(self.refuses_edns_since_ms.load(Relaxed))),
+            is_respelling: self.respells(now_ms),
+            under_way: self.in_flight.load(Relaxed),
+        }
+    }
+
     /// It kept silent since `asked_ms`. A burst of questions lost together counts once.
     pub(super) fn note_silence(&self, asked_ms: u64, now_ms: u64) {
         if asked_ms < self.last_silence_ms.swap(now_ms, Relaxed) {
             return;
         }
         let silences = self.silences.fetch_add(1, Relaxed).saturating_add(1);
+        if silences == 1 {
+            self.silent_since_ms.store(asked_ms, Relaxed);
+        }
         if silences >= self.silences_max() {
             self.retry_at_ms
                 .store(now_ms + pause_ms(silences, self.silences_max()), Relaxed);
@@ -385,6 +419,50 @@ mod tests {
         assert!(server.is_plain(over), "what was found out is not lost");
         server.note_reads_edns();
         assert!(!server.may_drop_edns());
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_server_is_shown_with_its_age() {
+        let (server, at) = (ServerRecord::default(), ([192, 0, 2, 1], 53).into());
+        let fresh = server.standing(at, 5_000);
+        assert_eq!(
+            (
+                fresh.round_trip_us,
+                fresh.silent_for_s,
+                fresh.tcp_alone_for_s,
+                fresh.no_edns_for_s
+            ),
+            (None, None, None, None)
+        );
+        server.note_refuses_edns(5_000);
+        server.note_refuses_edns(6_000);
+        server.note_respells(6_000);
+        server.note_tcp_alone(6_000);
+        server.note_tcp_alone(8_000);
+        for turn in 0..u64::from(SILENCES_MAX) {
+            server.note_silence(10_000 + 1_000 * turn, 10_900 + 1_000 * turn);
+        }
+        let _under_way = UnderWay::begin(&server);
+        let shown = server.standing(at, 15_000);
+        assert_eq!(
+            (shown.tcp_alone_for_s, shown.no_edns_for_s),
+            (Some(9), Some(10))
+        );
+        assert_eq!(
+            (shown.silences, shown.silent_for_s),
+            (SILENCES_MAX, Some(5))
+        );
+        assert_eq!((shown.left_alone_for_s, shown.under_way), (Some(1), 1));
+        assert!(shown.is_respelling);
+        // It answers, over UDP.
+        server.note_reply(Duration::from_millis(20));
+        server.note_no_need_of_tcp();
+        let shown = server.standing(at, 16_000);
+        assert_eq!((shown.silences, shown.silent_for_s), (0, None));
+        assert_eq!(
+            (shown.left_alone_for_s, shown.tcp_alone_for_s),
+            (None, None)
+        );
     }
 
     #[test]

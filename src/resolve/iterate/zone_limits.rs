@@ -30,6 +30,12 @@ impl Crowds {
         }
     }
 
+    /// How many there are in the zone in which most are.
+    pub(super) fn fullest(&self) -> u32 {
+        let counts = self.places.iter().map(|place| place.load(Relaxed));
+        counts.max().unwrap_or(0)
+    }
+
     /// One more question in `zone`, where that has fewer than `max`.
     pub(super) fn enter(&self, zone: &Name, max: u32) -> Option<Present<'_>> {
         let place = self
@@ -61,6 +67,7 @@ mod tests {
             .collect();
         assert_eq!(present.len(), 3);
         assert!((0..10).any(|n| crowds.enter(&zone(&format!("other{n}.test.")), 3).is_some()));
+        assert_eq!(crowds.fullest(), 3);
         present.pop();
         assert!(crowds.enter(&zone("crowded.test."), 3).is_some());
         drop(present);

@@ -15,6 +15,7 @@ use quick_cache::sync::Cache;
 
 use super::super::convert::{is_below, label_count, wire_of};
 use super::super::rrset::Cut;
+use super::lame_servers::LameServers;
 use crate::clock::UnixSeconds;
 
 /// What a zone takes in memory beside its servers, about.
@@ -44,6 +45,15 @@ pub(super) struct Zone {
     /// It was found to be bogus: the parent is asked about DS anew. Until that has an answer, what
     /// is known stays: whether the zone is signed says how its servers may be asked.
     pub(super) is_cut_doubted: bool,
+    /// Servers that do not know the zone.
+    pub(super) lame: Arc<LameServers>,
+}
+
+impl Zone {
+    /// For how many seconds the delegation holds; nothing where it always does.
+    pub(super) fn left_s(&self, now: UnixSeconds) -> Option<i64> {
+        (self.until < UnixSeconds::MAX).then(|| self.until.saturating_sub(now).max(0))
+    }
 }
 
 /// A server's name and its addresses as the parent said them.
@@ -161,6 +171,7 @@ impl Zones {
                 until,
                 cut: None,
                 is_cut_doubted: false,
+                lame: Arc::default(),
             });
             self.shelf.insert(wire.into(), Arc::clone(&zone));
             zone
@@ -236,6 +247,7 @@ mod tests {
             until,
             cut: None,
             is_cut_doubted: false,
+            lame: Arc::default(),
         })
     }
 
@@ -248,6 +260,7 @@ mod tests {
             until: UnixSeconds::MAX,
             cut: None,
             is_cut_doubted: false,
+            lame: Arc::default(),
         };
         let own = Arc::into_inner(zone("own.test.", UnixSeconds::MAX)).unwrap();
         let zones = Zones::new(root, vec![own], 1 << 20);

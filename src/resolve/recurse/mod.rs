@@ -26,6 +26,9 @@ pub(super) const MEMORY_OCTETS_MAX: u64 = 64 << 20;
 /// Memory for zones' keys and for proofs of absence.
 pub(super) const PROOFS_OCTETS_MAX: u64 = 32 << 20;
 
+/// What is learnt for a single question takes this share of what all may take.
+pub(super) const ONE_QUESTION_SHARE: u64 = 16;
+
 /// How authorities are asked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
@@ -212,6 +215,7 @@ pub(super) fn build_validator(
     settings: &Settings,
     anchors: &Arc<TrustAnchors>,
     zones: &OwnRoutes,
+    memory_octets_max: u64,
 ) -> Result<Option<Validator>, StartError> {
     if anchors.is_empty() {
         return Ok(None);
@@ -225,7 +229,7 @@ pub(super) fn build_validator(
         boundaries: zones.names().cloned().chain(own_names).collect(),
         sha1: settings.sha1,
         aggressive: true,
-        memory_octets_max: PROOFS_OCTETS_MAX,
+        memory_octets_max,
     })))
 }
 

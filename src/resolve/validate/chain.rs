@@ -15,6 +15,7 @@ use super::answer::Checked;
 use super::denial::{Denial, NoDs};
 use super::keys::{Vouching, digests};
 use super::retry::Retry;
+use super::shown::{note_delegation, note_keys};
 use super::signature;
 use super::signer::{FoundZone, Provenance};
 use super::verdict::Insecurity;
@@ -24,6 +25,7 @@ use crate::resolve::budget::Budget;
 use crate::resolve::convert::{is_below, label_count, lowest_zone};
 use crate::resolve::failure::Failure;
 use crate::resolve::rrset::{Ask, Cut, RrSet};
+use crate::resolve::trace::KeysKnownBy;
 
 /// The longest that keys and insecure delegations are believed; RFC 4035 leaves it to their TTLs,
 /// which may be weeks.
@@ -43,6 +45,17 @@ enum Delegation {
     Insecure(Insecurity, u32),
     /// There is no delegation at all.
     NoCut,
+}
+
+impl Delegation {
+    /// The DS records, or why there are none.
+    fn says(&self) -> Result<&[DS], Option<Insecurity>> {
+        match self {
+            Self::KeysSigned(signers, _) => Ok(signers),
+            Self::Insecure(why, _) => Err(Some(*why)),
+            Self::NoCut => Err(None),
+        }
+    }
 }
 
 impl Validator {
@@ -73,6 +86,7 @@ impl Validator {
             };
             let now = clock::wall_s();
             if let Some(zone) = self.zones.recall(apex, now) {
+                note_keys(budget, apex, &zone, KeysKnownBy::Kept);
                 return Ok(Some(zone));
             }
             budget.pay_step().await?;
@@ -92,6 +106,7 @@ impl Validator {
                 Delegation::Insecure(why, ttl_s) => (ZoneTrust::Insecure(why), ttl_s),
                 Delegation::NoCut => return Ok(None),
             };
+            note_keys(budget, apex, &trust, KeysKnownBy::Parent);
             Ok(Some(self.settle(apex, trust, ttl_s, now)))
         })
     }
@@ -105,6 +120,7 @@ impl Validator {
     ) -> Result<ZoneTrust, Failure> {
         let now = clock::wall_s();
         let (trust, ttl_s) = self.keys(ask, apex, Vouching::Anchor, budget).await?;
+        note_keys(budget, apex, &trust, KeysKnownBy::Anchor);
         Ok(self.settle(apex, trust, ttl_s, now))
     }
 
@@ -248,7 +264,8 @@ impl Validator {
                 .await
                 .map_err(|failure| retry.unheard(failure))?;
             let judged = self.judge_cut(ask, &cut, proven, budget).await;
-            if let Some(delegation) = retry.settle(judged, cut.from)? {
+            if let Some(delegation) = retry.settle(judged, cut.from, budget)? {
+                note_delegation(budget, child, &delegation.says());
                 return Ok(delegation);
             }
         }

@@ -85,7 +85,7 @@ impl Validator {
             let judged = set.map_or(Err(Failure::KeyMissing), |set| {
                 self.judge_keys(set, said.age_s, vouching, budget)
             });
-            if let Some(keys) = retry.settle(judged, said.from)? {
+            if let Some(keys) = retry.settle(judged, said.from, budget)? {
                 return Ok(keys);
             }
         }

@@ -25,6 +25,7 @@ mod retry;
 mod rsa;
 mod rules;
 mod sentinel;
+mod shown;
 mod signature;
 mod signer;
 #[cfg(test)]
@@ -42,6 +43,7 @@ use self::boundaries::Boundaries;
 pub use self::kept_anchors::KeptAnchors;
 use self::retry::Retry;
 use self::rules::Rules;
+use self::shown::note_verdict;
 pub use self::trust_anchors::AnchorStatus;
 pub(super) use self::trust_anchors::TrustAnchors;
 pub use self::trust_point::KeyState;
@@ -51,6 +53,7 @@ use super::budget::Budget;
 use super::convert::lowest_zone;
 use super::failure::Failure;
 use super::rrset::{Ask, Said};
+use super::trace::TraceEvent;
 use crate::clock;
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::{Name, RecordType};
@@ -129,6 +132,18 @@ impl Validator {
         rtype: RecordType,
         budget: &Budget,
     ) -> Result<Judged, Failure> {
+        let judged = self.ask_and_judge(ask, name, rtype, budget).await;
+        note_verdict(budget, name, rtype, &judged);
+        judged
+    }
+
+    async fn ask_and_judge<A: Ask>(
+        &self,
+        ask: &A,
+        name: &Name,
+        rtype: RecordType,
+        budget: &Budget,
+    ) -> Result<Judged, Failure> {
         let anchors = self.anchors.in_force();
         if let AnchorStanding::Below(_, anchor) = anchors.standing_of(name, rtype)
             && !anchor.is_usable(self.rules)
@@ -136,6 +151,10 @@ impl Validator {
             return Err(Failure::KeyMissing);
         }
         if let Some(said) = self.foresee(name, rtype, budget)? {
+            budget.note(|| TraceEvent::Proof {
+                name: name.to_ascii(),
+                rtype: rtype.to_string(),
+            });
             return Ok(Judged {
                 said: Arc::new(said),
                 verdict: Security::Secure,
@@ -158,7 +177,7 @@ impl Validator {
                     verdict: Security::Insecure(Insecurity::Blocked),
                 });
             }
-            if let Some(judged) = retry.settle(judged, said.from)? {
+            if let Some(judged) = retry.settle(judged, said.from, budget)? {
                 break judged;
             }
         };
@@ -193,7 +212,9 @@ impl Validator {
     ) -> Option<Arc<Said>> {
         let left = budget.deadline().saturating_duration_since(Instant::now());
         let judging = self.judge_from_holder(ask, name, rtype, said, budget);
-        let judged = timeout(left / 2, judging).await.ok()?.ok()?;
+        let judged = timeout(left / 2, judging).await.ok()?;
+        note_verdict(budget, name, rtype, &judged);
+        let judged = judged.ok()?;
         (judged.verdict == Security::Secure).then_some(judged.said)
     }
 

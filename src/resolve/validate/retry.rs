@@ -2,7 +2,9 @@
 
 use std::net::IpAddr;
 
+use crate::resolve::budget::Budget;
 use crate::resolve::failure::Failure;
+use crate::resolve::trace::TraceEvent;
 
 /// Servers asked anew after bogus words.
 const RETRIES_MAX: usize = 2;
@@ -31,6 +33,7 @@ impl Retry {
         &mut self,
         judged: Result<T, Failure>,
         from: Option<IpAddr>,
+        budget: &Budget,
     ) -> Result<Option<T>, Failure> {
         let failure = match judged {
             Ok(judged) => return Ok(Some(judged)),
@@ -41,6 +44,9 @@ impl Retry {
         let Some(from) = from else {
             return Err(self.unheard(failure));
         };
+        budget.note(|| TraceEvent::Retry {
+            why: format!("what {from} said is bogus ({failure}): another server is asked"),
+        });
         self.bogus.get_or_insert(failure);
         self.avoid.push(from);
         Ok(None)

@@ -13,6 +13,7 @@ use super::rules::Rules;
 use crate::resolve::budget::Budget;
 use crate::resolve::failure::Failure;
 use crate::resolve::rrset::RrSet;
+use crate::resolve::trace::TraceEvent;
 
 /// Signatures looked at in one set; the rest is not (KeyTrap, CVE-2023-50387).
 const SIGNATURES_MAX: usize = 8;
@@ -118,6 +119,11 @@ impl ZoneKeys {
         self.keys.iter().any(|key| is_short(&key.key))
     }
 
+    /// Their tags.
+    pub(super) fn tags(&self) -> Vec<u16> {
+        self.keys.iter().map(|key| key.tag).collect()
+    }
+
     pub(super) const fn is_empty(&self) -> bool {
         self.keys.is_empty()
     }
@@ -143,6 +149,8 @@ pub(super) struct HeldSignature {
     pub(super) ttl_s: u32,
     /// Seconds by which its TTL is shorter than the zone has it: it was kept for so long by others.
     pub(super) aged_s: u32,
+    /// The tag and the algorithm of the key by which it holds.
+    pub(super) key: (u16, u8),
 }
 
 /// Who claims to have signed the set, each zone once: at or above the owner, for DS truly above
@@ -163,6 +171,28 @@ pub(super) fn signers(set: &RrSet) -> Vec<Name> {
 /// Check the set against a zone's keys: the first signature that holds, or why none does. `now_s`
 /// is the wall clock.
 pub(super) fn check(
+    set: &RrSet,
+    keys: &ZoneKeys,
+    rules: Rules,
+    now_s: u32,
+    budget: &Budget,
+) -> Result<HeldSignature, Failure> {
+    let checked = first_that_holds(set, keys, rules, now_s, budget);
+    budget.note(|| {
+        let key = checked.as_ref().ok().map(|held| held.key);
+        TraceEvent::Signature {
+            name: set.name.to_ascii(),
+            rtype: set.rtype.to_string(),
+            zone: keys.zone.to_ascii(),
+            key_tag: key.map(|(tag, _)| tag),
+            algorithm: key.map(|(_, algorithm)| algorithm),
+            fault: checked.err().map(|failure| failure.to_string()),
+        }
+    });
+    checked
+}
+
+fn first_that_holds(
     set: &RrSet,
     keys: &ZoneKeys,
     rules: Rules,
@@ -329,5 +359,6 @@ fn held(set: &RrSet, input: &SigInput, now_s: u32) -> HeldSignature {
         expanded_from: (labels < usize::from(set.name.num_labels())).then_some(labels),
         ttl_s: set.ttl_s.min(input.original_ttl).min(left_s),
         aged_s: input.original_ttl.saturating_sub(set.ttl_s),
+        key: (input.key_tag, input.algorithm.into()),
     }
 }

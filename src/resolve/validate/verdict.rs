@@ -29,6 +29,21 @@ pub(in crate::resolve) enum Insecurity {
 }
 
 impl Insecurity {
+    /// In words.
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Unanchored => "below no trust anchor",
+            Self::NegativeAnchor => "below a negative trust anchor",
+            Self::Unsigned => "the zone above says that it is not signed",
+            Self::Algorithm => "signed only with algorithms that are not checked here",
+            Self::Digest => "its DS records have only digests that are not checked here",
+            Self::OptOut => "the proof has opt-out",
+            Self::Iterations => "the proof takes too many iterations",
+            Self::Unsignable => "signatures are not signed",
+            Self::Blocked => "kept back by an upstream",
+        }
+    }
+
     /// The INFO-CODE that tells the client, where there is one (RFC 8914 section 4).
     pub(in crate::resolve) const fn ede(self) -> Option<u16> {
         match self {
