@@ -375,11 +375,11 @@ latency    no replies
 memory     0 of at most 0 MiB
 
 LIST  BLOCKED/S  ENTRIES      SERIAL  IN FORCE FOR  EXPIRES IN
-law         5.0  120,000  2026113001       1 h 0 min    7 d 1 h
+law         5.0  120,000  2026113001     1 h 0 min     7 d 1 h
 
-UPSTREAM                            ASKED/S  FAILED/S  STATE        ZONE
-192.0.2.0:53#resolver-0.example         2.0         0  up
-192.0.2.1:53#resolver-1.example         2.0         0  PASSED OVER
+UPSTREAM                         ASKED/S  FAILED/S  STATE        ZONE
+192.0.2.0:53#resolver-0.example      2.0         0  up
+192.0.2.1:53#resolver-1.example      2.0         0  PASSED OVER
 "
         );
     }
