@@ -196,12 +196,6 @@ impl Entry {
         now_s.wrapping_sub(self.kept_at_s) < self.ttl_s
     }
 
-    /// For how many seconds it is within its time to live; below nought for how long it is not any
-    /// more.
-    pub fn left_s(&self, now_s: u32) -> i64 {
-        i64::from(self.ttl_s) - i64::from(now_s.wrapping_sub(self.kept_at_s))
-    }
-
     /// Has it run out, and may it be given all the same while nothing better is heard? Failures
     /// never (RFC 8767 section 4), nor what was signed and is so no more.
     pub fn is_stale(&self, now_s: u32, stale_s_max: u32) -> bool {

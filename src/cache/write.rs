@@ -5,6 +5,12 @@ use super::entry::{Entry, Lifetimes, OPT_OCTETS, STALE_TTL_S, UnusableReply};
 use crate::wire::{Flags, HEADER_OCTETS, Question, UDP_OCTETS_MAX, ede, rcode, rtype};
 
 impl Entry {
+    /// For how many seconds it is within its time to live; below nought for how long it is not any
+    /// more.
+    pub fn left_s(&self, now_s: u32) -> i64 {
+        i64::from(self.ttl_s) - i64::from(now_s.wrapping_sub(self.kept_at_s))
+    }
+
     /// What this reply says, as `wire` puts it for another question: as old, and told with the same
     /// error.
     pub fn reworded(&self, wire: Vec<u8>, lifetimes: Lifetimes) -> Result<Self, UnusableReply> {

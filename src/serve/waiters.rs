@@ -77,8 +77,8 @@ impl Waiters {
     }
 
     /// The right to wait, or why the client has none: it has as many waiting as it may. The fuller
-    /// it is, the fewer that are: those who ask most give way first. While all are late only as long
-    /// as few wait: then it is other programs that have the CPU, and more waiting makes nobody
+    /// it is, the fewer that are: those who ask most give way first. While all are late only as
+    /// long as few wait: then it is other programs that have the CPU, and more waiting makes nobody
     /// later.
     pub fn admit(self: &Arc<Self>, address: IpAddr, is_late: bool) -> Result<Waiter, Refusal> {
         let places = self.places.load();
