@@ -356,7 +356,6 @@ root copy  serial 2026010100, holds until 1970-01-01T00:01:00Z
 TLS        certificate valid until 1970-01-01T00:01:00Z
 AT WORK    list example is read again, for 3 s
 WAITS      for a restart, to be in force: listen.threads
-TLS        certificate valid until 1970-01-02T00:00:00Z
 anchor     . 20326 revoked since 1970-01-01T00:01:00Z, for 1 d 0 h more
 anchor     . 38696 valid since 1970-01-01T00:01:00Z
 anchor     . 50000 not seen yet

@@ -677,7 +677,7 @@ mod tests {
         assert!(standing.ledger.next.is_none());
         let StandingLedger { ledger, .. } = standing;
         ledger.store.end(HOUR_START + 25).unwrap();
-        assert_eq!(findings(&state), Vec::<String>::new());
+        assert_eq!(findings_of(&state).0, Vec::<String>::new());
         let record = read(&state, HOUR_START + 30);
         let questions = record.hours.iter().map(|hour| hour.questions);
         assert_eq!(questions.sum::<u64>(), 2 * 7, "of both lists");
